@@ -1,0 +1,80 @@
+"""What a real run showed: modules, functions, calls and own time. Plain data, made by the executor.
+
+Invariant: times are already corrected for the cost of watching, per unit of work, and summed over the
+lanes (threads) of all processes; so `Function.own_s` over all functions may exceed the time per unit
+of a program that overlaps work. The tree, the doses and every prior of the search are made from
+this and from nothing else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class SiteProfile:
+    """Own time charged to one place of a function (see `injector.plan.Site` for ``at`` and ``offset``).
+
+    Seconds per *visit*, by state.
+    """
+
+    at: str
+    offset: int
+    visits: float
+    gil_s: float
+    nogil_s: float
+    wait_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class CodeProfile:
+    """One code object of a function: its first line and its sites."""
+
+    line: int
+    sites: tuple[SiteProfile, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """One target: everything that shares ``module:qualname``, over all processes and threads.
+
+    ``calls``, ``gil_s``, ``nogil_s`` and ``wait_s`` are per unit of work, in the measurement window.
+    """
+
+    target: str
+    file: str
+    line: int
+    calls: float
+    gil_s: float
+    nogil_s: float
+    wait_s: float
+    codes: tuple[CodeProfile, ...] = ()
+    processes: tuple[str, ...] = ()
+    """Names of the processes it ran in (``main``, ``child 1`` ...)."""
+    unresolved: str | None = None
+    """Why its dose cannot be placed faithfully (for example: 3.11 without line events), or None."""
+
+    @property
+    def own_s(self) -> float:
+        """Own time per unit, all states."""
+        return self.gil_s + self.nogil_s + self.wait_s
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """The module tree's raw material. ``imports``: (importer, imported) pairs, first importer only.
+
+    ``calls_between``: (caller target, callee target, calls per unit). ``window_s`` is the measurement
+    window the rates were taken in and ``units`` the units of work in it.
+    """
+
+    functions: tuple[Function, ...]
+    imports: tuple[tuple[str, str], ...] = ()
+    calls_between: tuple[tuple[str, str, float], ...] = ()
+    modules: tuple[str, ...] = ()
+    window_s: float = 0.0
+    units: float = 0.0
+    processes: int = 0
+    backend: str = ""
+    compiled: bool = False
+    warnings: tuple[str, ...] = field(default=())

@@ -1,0 +1,77 @@
+"""The words the engine and whoever executes its experiments speak: requests out, observations in.
+
+The engine never spawns, sleeps, prints or reads a clock. It asks for one `RunRequest` at a time and is
+told a `RunObserved`; both are plain frozen data that the journal stores, so that replaying the
+observations of a journal rebuilds the engine's state exactly. An executor that starts one process
+per request and one that switches windows inside a living process implement the same `Executor`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from bisector.discovery import Discovery
+
+Purpose = Literal["discard", "discover", "baseline", "search", "sweep", "certificate"]
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run (or window) the engine wants.
+
+    ``targets`` empty or ``dose`` 0 is a control. ``dose`` is the share of own time that is added
+    (proportional), ``delay_ns`` the fixed delay per call instead (classic; None when proportional).
+    Runs of one ``block`` are made under the same conditions (same hash seed). ``limit_s``: a run that
+    lasts longer is stopped and reported as ``slow``.
+    """
+
+    seq: int
+    purpose: Purpose
+    block: int
+    targets: frozenset[str] = frozenset()
+    dose: float = 0.0
+    delay_ns: float | None = None
+    limit_s: float | None = None
+    label: str = ""
+    """What the run tests, for people: a pattern or a few names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """What the injector counted for one target in one run, summed over processes."""
+
+    calls: int
+    delays: int
+    delayed_ns: float
+
+
+@dataclass(frozen=True, slots=True)
+class RunObserved:
+    """What came of one run.
+
+    ``status`` ``ok``: ``value`` is the metric in its own unit and ``time_per_unit_s`` is derived from
+    it. ``slow``: stopped at ``limit_s``; ``time_per_unit_s`` is a lower bound. ``failed``: ``reason``
+    says why in one sentence. ``elapsed_s`` is active time since the investigation began, at the end of
+    this run: the engine's only notion of time. ``processes`` counts those that attached.
+    """
+
+    seq: int
+    status: Literal["ok", "slow", "failed"]
+    elapsed_s: float
+    wall_s: float
+    value: float | None = None
+    time_per_unit_s: float | None = None
+    reason: str | None = None
+    processes: int = 0
+    delivered: dict[str, Delivered] = field(default_factory=dict)
+    calls_total: int = 0
+    discovery: Discovery | None = None
+
+
+class Executor(Protocol):
+    """Carries out what the engine asks for: one process tree a run, or one window of a living one."""
+
+    def run(self, request: RunRequest) -> RunObserved:
+        """Carry out one request; a benchmark's failure is an observation, never an exception."""
+        ...
