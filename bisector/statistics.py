@@ -1,0 +1,260 @@
+"""Comparing repeated runs: small pure functions and one fit, on the scale of log time per unit.
+
+Model: ``log t = arm + block + noise``. Arms are what is compared (one of them the control), blocks are
+random effects (a block's runs share conditions and a stretch of time), the noise variance is pooled
+over arms. Tails are tamed with Huber weights (Huber 1964, k = 2). Effects are expressed on the scale
+of ``t/t0 - 1``, where contributions of a program's parts add up.
+
+Looking at the data after every run and stopping when the answer is clear breaks fixed-sample tests.
+Bounds here come from a normal-mixture confidence sequence (Robbins 1970; Howard, Ramdas, McAuliffe and
+Sekhon 2021, eq. 14), which holds at every stopping time simultaneously; the estimated variance is paid for
+by replacing normal quantiles with Student's at the same tail probability.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+CONTROL: Hashable = "control"
+HUBER_K = 2.0
+PRIOR_BLOCK_RATIO = 0.3
+"""Assumed block variance / noise variance until there is data to say otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A point estimate with its standard error and degrees of freedom."""
+
+    value: float
+    se: float
+    dof: float
+
+
+def t_quantile(tail: float, dof: float) -> float:
+    """Upper quantile of Student's t with ``dof`` degrees of freedom at tail probability ``tail``."""
+    from scipy.special import stdtrit
+
+    return float(-stdtrit(dof, tail))
+
+
+def t_tail(x: float, dof: float) -> float:
+    """P(T > x) for Student's t with ``dof`` degrees of freedom."""
+    from scipy.special import stdtr
+
+    return float(stdtr(dof, -x))
+
+
+def normal_tail(z: float) -> float:
+    """P(Z > z) for a standard normal variable; stays accurate far out."""
+    return 0.5 * math.erfc(z / math.sqrt(2.0))
+
+
+def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
+    """Half-width of a confidence sequence of total error ``alpha`` (both sides), valid at any time.
+
+    ``scale`` is the effect size the mixture is tuned to; the guarantee does not depend on it, only the
+    width does (it is narrowest when the standard error is a fraction of ``scale``).
+    """
+    if estimate.se <= 0.0:
+        return 0.0
+    information = estimate.se**-2
+    prior = scale**-2
+    z = math.sqrt(
+        (information + prior)
+        / information
+        * (2.0 * math.log(1.0 / alpha) + math.log((information + prior) / prior))
+    )
+    tail = max(normal_tail(z), 1e-14)
+    return estimate.se * max(z, t_quantile(tail, estimate.dof))
+
+
+def sequence_p_value(estimate: Estimate, scale: float) -> float:
+    """Anytime-valid p-value of "the effect is not positive" (one-sided), by inverting the sequence.
+
+    The smallest one-sided error at which the lower end of `sequence_radius` stays above zero.
+    """
+    if estimate.value <= 0.0:
+        return 1.0
+    if estimate.se <= 0.0:
+        return 0.0
+    low, high = math.log(1e-12), 0.0
+    if estimate.value > sequence_radius(estimate, 2e-12, scale):
+        return 1e-12
+    for _ in range(50):
+        middle = 0.5 * (low + high)
+        if estimate.value > sequence_radius(estimate, min(1.0, 2.0 * math.exp(middle)), scale):
+            high = middle
+        else:
+            low = middle
+    return min(1.0, math.exp(high))
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's adjusted p-values (Holm 1979), in the order given."""
+    order = sorted(range(len(p_values)), key=p_values.__getitem__)
+    adjusted = [1.0] * len(p_values)
+    running = 0.0
+    for rank, index in enumerate(order):
+        running = max(running, (len(p_values) - rank) * p_values[index])
+        adjusted[index] = min(1.0, running)
+    return adjusted
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """Arm means of log t (relative to nothing) with their covariance.
+
+    ``covariance`` is in units of squared log time; ``sigma`` is the noise of one run (its CV).
+    """
+
+    arms: tuple[Hashable, ...]
+    means: NDArray[np.float64]
+    covariance: NDArray[np.float64]
+    sigma: float
+    dof: float
+    counts: dict[Hashable, int]
+
+    def contrast(self, weights: dict[Hashable, float]) -> Estimate:
+        """A weighted sum of arm means with its standard error."""
+        vector = np.zeros(len(self.arms))
+        for arm, weight in weights.items():
+            vector[self.arms.index(arm)] = weight
+        variance = float(vector @ self.covariance @ vector)
+        return Estimate(float(vector @ self.means), math.sqrt(max(variance, 0.0)), self.dof)
+
+    def effect(self, arm: Hashable, control: Hashable = CONTROL) -> Estimate:
+        """``t/t0 - 1`` of an arm against the control (delta method from the log scale)."""
+        log_ratio = self.contrast({arm: 1.0, control: -1.0})
+        ratio = math.exp(log_ratio.value)
+        return Estimate(ratio - 1.0, ratio * log_ratio.se, log_ratio.dof)
+
+    def effect_covariance(self, a: Hashable, b: Hashable, control: Hashable = CONTROL) -> float:
+        """Covariance of two arms' effects: they share the control."""
+        i, j, c = self.arms.index(a), self.arms.index(b), self.arms.index(control)
+        k = self.covariance
+        log_covariance = k[i, j] - k[i, c] - k[c, j] + k[c, c]
+        scale = math.exp(self.means[i] - self.means[c]) * math.exp(self.means[j] - self.means[c])
+        return float(log_covariance * scale)
+
+    def level(self, arm: Hashable) -> Estimate:
+        """Time per unit of an arm in seconds (geometric mean over runs)."""
+        log_t = self.contrast({arm: 1.0})
+        t = math.exp(log_t.value)
+        return Estimate(t, t * log_t.se, log_t.dof)
+
+
+def ratio_interval(
+    a: Estimate, b: Estimate, covariance: float, quantile: float
+) -> tuple[float, float, float]:
+    """a/b with the delta-method interval of ``quantile`` standard errors: (estimate, low, high)."""
+    ratio = a.value / b.value
+    variance = (a.se**2 - 2.0 * ratio * covariance + ratio**2 * b.se**2) / b.value**2
+    radius = quantile * math.sqrt(max(variance, 0.0))
+    return ratio, ratio - radius, ratio + radius
+
+
+class Measurements:
+    """Runs of one stage, by arm and block. `fit` is recomputed only when something was added."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[Hashable, int, float]] = []
+        self._fit: Fit | None = None
+
+    def add(self, arm: Hashable, block: int, time_per_unit_s: float) -> None:
+        """Record one run. ``time_per_unit_s`` must be positive and finite."""
+        if not (time_per_unit_s > 0.0 and math.isfinite(time_per_unit_s)):
+            raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
+        self._rows.append((arm, block, math.log(time_per_unit_s)))
+        self._fit = None
+
+    def count(self, arm: Hashable) -> int:
+        """Runs of an arm so far."""
+        return sum(1 for row in self._rows if row[0] == arm)
+
+    def arms(self) -> Iterable[Hashable]:
+        """Arms with at least one run."""
+        return dict.fromkeys(row[0] for row in self._rows)
+
+    def fit(self) -> Fit:
+        """The current fit; needs at least two runs of some arm for a variance."""
+        if self._fit is None:
+            self._fit = _fit(self._rows)
+        return self._fit
+
+
+def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
+    arms = list(dict.fromkeys(row[0] for row in rows))
+    blocks = list(dict.fromkeys(row[1] for row in rows))
+    arm_index = {arm: i for i, arm in enumerate(arms)}
+    block_index = {block: i for i, block in enumerate(blocks)}
+    n, p = len(rows), len(arms)
+    a = np.array([arm_index[row[0]] for row in rows])
+    b = np.array([block_index[row[1]] for row in rows])
+    y = np.array([row[2] for row in rows])
+    x = np.zeros((n, p))
+    x[np.arange(n), a] = 1.0
+    same_block = (b[:, None] == b[None, :]).astype(float)
+    ratio = _block_ratio(x, same_block, b, y)
+    weights = np.ones(n)
+    spent = ratio / (1.0 + ratio) * (len(blocks) - 1)
+    dof = max(1.0, n - p - spent)
+    for _ in range(4):
+        covariance_y = np.diag(1.0 / weights) + ratio * same_block
+        inverse = np.linalg.inv(covariance_y)
+        information = x.T @ inverse @ x
+        unscaled = np.linalg.inv(information)
+        means = unscaled @ (x.T @ inverse @ y)
+        residual = y - x @ means
+        quadratic = float(residual @ inverse @ residual)
+        variance = max(quadratic / dof, 1e-10)
+        # Conditional residuals: what is left of each run after its block's share.
+        leftover = np.diag(1.0 / weights) @ inverse @ residual
+        # A residual's own expected size is smaller when its arm has few runs: do not down-weight then.
+        scale = 1.4826 * float(np.median(np.abs(leftover))) or math.sqrt(variance)
+        scale = max(scale * math.sqrt(n / max(n - p, 1.0)), math.sqrt(variance) * 0.3)
+        size = np.abs(leftover) / scale
+        updated = np.where(size > HUBER_K, HUBER_K / np.maximum(size, 1e-12), 1.0)
+        if np.allclose(updated, weights, atol=1e-3):
+            break
+        weights = updated
+    counts: dict[Hashable, int] = {}
+    for row in rows:
+        counts[row[0]] = counts.get(row[0], 0) + 1
+    return Fit(tuple(arms), means, variance * unscaled, math.sqrt(variance), dof, counts)
+
+
+def _block_ratio(
+    x: NDArray[np.float64],
+    same_block: NDArray[np.float64],
+    b: NDArray[np.int64],
+    y: NDArray[np.float64],
+) -> float:
+    """Block variance / noise variance, by moments, shrunk to a prior while data are few."""
+    n, p = x.shape
+    z = np.zeros((n, int(b.max()) + 1))
+    z[np.arange(n), b] = 1.0
+    both = np.hstack([x, z])
+    rank = int(np.linalg.matrix_rank(both))
+    dof_within = n - rank
+    dof_total = n - p
+    if dof_within < 2 or dof_total <= dof_within:
+        return PRIOR_BLOCK_RATIO
+
+    def rss(design: NDArray[np.float64]) -> float:
+        fitted = design @ np.linalg.lstsq(design, y, rcond=None)[0]
+        return float(np.sum((y - fitted) ** 2))
+
+    within = rss(both) / dof_within
+    gained = rss(x) - within * dof_within
+    # E[gained] = noise * (dof_total - dof_within) + block * trace of what arms leave of the blocks.
+    projector = np.eye(n) - x @ np.linalg.pinv(x)
+    trace = float(np.trace(projector @ same_block))
+    block = max(0.0, (gained - within * (dof_total - dof_within)) / max(trace, 1e-9))
+    estimate = min(block / max(within, 1e-12), 10.0)
+    trust = dof_within / (dof_within + 4.0)
+    return trust * estimate + (1.0 - trust) * PRIOR_BLOCK_RATIO
