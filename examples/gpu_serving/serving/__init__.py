@@ -1,0 +1,1 @@
+"""An inference server in small: scheduler, input preparation, model, sampler, detokeniser, metrics."""

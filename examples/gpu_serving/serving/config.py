@@ -1,0 +1,29 @@
+"""The two configurations of the example: what limits throughput is decided here and nowhere else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ServingConfig:
+    """Settings of one server.
+
+    ``kernel_s`` is the simulated duration of one decode step on the device. ``pipelined`` says
+    whether the next step is launched before the results of the last one have been looked at: then
+    sampling and detokenising run in the shadow of a kernel, otherwise between two kernels.
+    """
+
+    kernel_s: float
+    pipelined: bool
+    batch_size: int = 8
+    vocabulary: int = 1800
+    queue_depth: int = 2
+    tokens_per_request: int = 48
+
+    @classmethod
+    def for_bound(cls, bound: str) -> ServingConfig:
+        """The configuration whose throughput is limited by ``python`` or by the ``gpu``."""
+        if bound == "python":
+            return cls(kernel_s=0.0043, pipelined=False)
+        return cls(kernel_s=0.0080, pipelined=True)
