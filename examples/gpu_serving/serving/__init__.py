@@ -1,1 +1,1 @@
-"""An inference server in small: scheduler, input preparation, model, sampler, detokeniser, metrics."""
+"""A small inference server: scheduler, inputs, model, sampler, detokeniser, metrics."""

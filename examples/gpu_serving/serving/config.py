@@ -1,4 +1,4 @@
-"""The two configurations of the example: what limits throughput is decided here and nowhere else."""
+"""The two configurations of the example; what limits throughput is decided only here."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """From logits to tokens: repetition penalty, temperature, the k best, one draw.
 
-Runs on the host because the structured-output rules live there. Without pipelining it stands between
-one kernel and the next: critical.
+Runs on the host because the structured-output rules live there. Without pipelining it stands
+between one kernel and the next: critical.
 """
 
 from __future__ import annotations
@@ -42,8 +42,7 @@ class Sampler:
         recent = self._recent
         best: list[tuple[float, int]] = []
         lowest = -math.inf
-        token = 0
-        for value in row:
+        for token, value in enumerate(row):
             if token in recent:
                 value -= 1.0
             if value > lowest:
@@ -52,7 +51,6 @@ class Sampler:
                     best.sort(reverse=True)
                     best.pop()
                     lowest = best[-1][0]
-            token += 1
         best.sort(reverse=True)
         return best
 

@@ -1,4 +1,4 @@
-"""Which sequences take part in the next step: running ones first, waiting ones as places get free."""
+"""Which sequences take part in the next step: running ones first, then waiting ones."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ class Scheduler:
 
     def record(self, tokens: list[int]) -> None:
         """Append one new token to each running sequence and let go of those that are complete."""
-        for sequence, token in zip(self._running, tokens):
-            sequence.tokens.append(token)
+        for place, token in enumerate(tokens):
+            self._running[place].tokens.append(token)
         if any(map(self._is_complete, self._running)):
             self._retire()
 
