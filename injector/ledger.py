@@ -1,0 +1,243 @@
+"""The records a process leaves behind: written while it runs, so that they survive its death.
+
+Two files per process. ``<pid>-<start ns>.names`` says what was seen, one JSON object a line, each
+line appended by a single ``write``. ``<pid>-<start ns>.counts`` is a sparse memory-mapped array of
+slots, eight unsigned 64-bit little-endian counters each; slot *i* lies at byte 64·*i* and belongs
+to the line with ``"slot": i``.
+
+Invariant: nothing has to happen at exit. A process that is killed between two instructions leaves
+at worst a torn last line; its counters are complete as of the kill, because they live in a file's
+page cache and not in the process.
+
+Nothing here takes a lock, because a lock held by another thread at the moment of a fork is held
+forever in the child: slot numbers come from `itertools.count` and lines from one ``write``.
+
+The first line of the names file is the header (version, pid, ppid, python, executable, backend,
+reason, compiled, mode, argv, start_ns, forked, name). The kinds of the other lines, with their
+counters, are listed in `COUNTERS`.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import os
+import time
+from itertools import count
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+VERSION = 1
+SLOTS = 262_144
+WIDTH = 8
+"""Counters per slot."""
+
+COUNTERS: dict[str, tuple[str, ...]] = {
+    "process": ("attached_ns", "detached_ns"),
+    "target": (
+        *("calls", "delays", "delayed_ns", "gil_ns"),
+        *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
+    ),
+    "progress": ("calls", "", "", "", "", "", "first_ns", "last_ns"),
+    "function": (
+        *("calls", "gil_ns", "nogil_ns", "wait_ns"),
+        *("callee_calls", "events", "first_ns", "last_ns"),
+    ),
+    "site": ("visits", "gil_ns", "nogil_ns", "wait_ns"),
+    "edge": ("calls",),
+    "thread": ("gil_ns", "", "nogil_ns", "wait_ns"),
+    "import": (),
+    "unplaced": (),
+    "error": (),
+}
+"""What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds."""
+
+_NOT_INHERITED = ('"kind":"error"', '"kind":"thread"')
+
+
+class Ledger:
+    """The writing side, in the target. One per process; a forked child makes its own."""
+
+    def __init__(self, directory: str, header: dict[str, Any]) -> None:
+        """Create the two files and write the header.
+
+        Raises:
+            OSError: the directory does not exist or cannot be written to.
+        """
+        self.directory = directory
+        self.header = header | {
+            "version": VERSION,
+            "pid": os.getpid(),
+            "ppid": os.getppid(),
+            "start_ns": time.monotonic_ns(),
+        }
+        stem = os.path.join(directory, f"{self.header['pid']}-{self.header['start_ns']}")
+        self.names_path = stem + ".names"
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+        self._names = os.open(self.names_path, flags | os.O_APPEND, 0o644)
+        counts = os.open(stem + ".counts", flags, 0o644)
+        try:
+            os.ftruncate(counts, SLOTS * WIDTH * 8)
+            self._map = mmap.mmap(counts, SLOTS * WIDTH * 8)
+        finally:
+            os.close(counts)
+        self.counters: memoryview[int] = memoryview(self._map).cast("Q")
+        """All counters of the process, ``WIDTH`` per slot. Writing here is recording."""
+        self._next = count(1)
+        self.counters[0] = self.header["start_ns"]
+        self._write(self.header)
+
+    def add(self, kind: str, **fields: Any) -> int:
+        """Announce something countable and return its slot, or 0 when the file is full."""
+        slot = next(self._next)
+        if slot >= SLOTS:
+            if slot == SLOTS:
+                self.note(
+                    "error", type="Full", message=f"more than {SLOTS} names; the rest is lost"
+                )
+            return 0
+        self._write({"slot": slot, "kind": kind, **fields})
+        return slot
+
+    def note(self, kind: str, **fields: Any) -> None:
+        """Write a line that has no counters."""
+        self._write({"kind": kind, **fields})
+
+    def error(self, error: BaseException) -> None:
+        """Record an exception of the injector's own code, which the target must never see."""
+        where = ""
+        at = error.__traceback__
+        while at is not None:
+            where = f"{os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}"
+            at = at.tb_next
+        self.note("error", type=type(error).__name__, message=str(error), where=where)
+
+    def child(self, **changes: Any) -> Ledger:
+        """The ledger of a child just forked: same names and slots, counters from zero."""
+        ledger = Ledger(self.directory, self.header | {"forked": True} | changes)
+        size = os.fstat(self._names).st_size
+        lines = os.pread(self._names, size, 0).splitlines(keepends=True)[1:]
+        kept = [x for x in lines if x.endswith(b"\n") and not _starts_anew(x)]
+        os.write(ledger._names, b"".join(kept))
+        ledger._next = self._next
+        os.close(self._names)
+        return ledger
+
+    def detached(self) -> None:
+        """Note the moment of an orderly end. Optional: nothing depends on it."""
+        self.counters[1] = time.monotonic_ns()
+
+    def _write(self, line: dict[str, Any]) -> None:
+        os.write(self._names, json.dumps(line, separators=(",", ":")).encode() + b"\n")
+
+
+def _starts_anew(line: bytes) -> bool:
+    return any(mark.encode() in line for mark in _NOT_INHERITED)
+
+
+class Entry:
+    """One line of a names file with its counters."""
+
+    __slots__ = ("counters", "fields", "kind", "slot")
+
+    def __init__(
+        self, kind: str, slot: int, fields: dict[str, Any], counters: tuple[int, ...]
+    ) -> None:
+        self.kind = kind
+        self.slot = slot
+        """The line's slot, 0 for a line without counters."""
+        self.fields = fields
+        """The line's own fields (``target``, ``line``, ``at`` ...), without kind and slot."""
+        self.counters = counters
+        """Eight integers; zeros for a line without counters."""
+
+    def __getitem__(self, name: str) -> int:
+        """A counter by the name `COUNTERS` gives it.
+
+        Raises:
+            KeyError: this kind of line has no such counter.
+        """
+        try:
+            return self.counters[COUNTERS[self.kind].index(name)]
+        except (KeyError, ValueError):
+            raise KeyError(f"{self.kind} lines have no counter {name!r}") from None
+
+    def __repr__(self) -> str:
+        return f"Entry({self.kind!r}, {self.slot}, {self.fields!r}, {self.counters!r})"
+
+
+class ProcessRecord:
+    """All one process left behind."""
+
+    __slots__ = ("entries", "header")
+
+    def __init__(self, header: dict[str, Any], entries: list[Entry]) -> None:
+        self.header = header
+        self.entries = entries
+
+    def of(self, kind: str) -> list[Entry]:
+        """The entries of one kind, in the order they were seen."""
+        return [entry for entry in self.entries if entry.kind == kind]
+
+    @property
+    def errors(self) -> list[str]:
+        """The injector's own exceptions in this process, one sentence each."""
+        return [
+            f"{e.fields.get('type', 'error')}: {e.fields.get('message', '')}"
+            + (f" ({e.fields['where']})" if e.fields.get("where") else "")
+            for e in self.of("error")
+        ]
+
+    @property
+    def attached_ns(self) -> int:
+        """Monotonic nanoseconds at which the process attached."""
+        return int(self.header["start_ns"])
+
+
+def read_records(directory: str | os.PathLike[str]) -> list[ProcessRecord]:
+    """Everything the processes of a run left in ``directory``, in the order they attached.
+
+    A torn last line is dropped, a process whose header is torn is skipped, counters past the end of
+    a truncated file are zero. May be called while the processes still run.
+
+    Raises:
+        OSError: the directory does not exist or cannot be read.
+    """
+    folder = os.fspath(directory)
+    records = []
+    for name in os.listdir(folder):
+        if name.endswith(".names"):
+            record = _read(os.path.join(folder, name))
+            if record is not None:
+                records.append(record)
+    return sorted(records, key=lambda r: (r.attached_ns, r.header["pid"]))
+
+
+def _read(path: str) -> ProcessRecord | None:
+    with open(path, "rb") as file:
+        lines = [line for raw in file.read().splitlines() if (line := _parse(raw)) is not None]
+    if not lines or lines[0].get("version") != VERSION or "slot" in lines[0]:
+        return None
+    highest = max((line.get("slot", 0) for line in lines[1:]), default=0)
+    try:
+        with open(path.removesuffix(".names") + ".counts", "rb") as file:
+            raw = file.read((highest + 1) * WIDTH * 8)
+    except OSError:
+        raw = b""
+    values = memoryview(raw.ljust((highest + 1) * WIDTH * 8, b"\0")).cast("Q")
+    entries = [Entry("process", 0, {}, tuple(values[:WIDTH]))]
+    for line in lines[1:]:
+        slot = line.pop("slot", 0)
+        counters = tuple(values[slot * WIDTH : (slot + 1) * WIDTH]) if slot else (0,) * WIDTH
+        entries.append(Entry(line.pop("kind", "error"), slot, line, counters))
+    return ProcessRecord(lines[0], entries)
+
+
+def _parse(raw: bytes) -> dict[str, Any] | None:
+    try:
+        line = json.loads(raw)
+    except ValueError:
+        return None
+    return line if isinstance(line, dict) else None

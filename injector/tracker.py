@@ -1,0 +1,168 @@
+"""What a tracker is: the object that gets the events of running code. One contract, two languages.
+
+A tracker's methods are registered *directly* as `sys.monitoring` callbacks, with no Python in
+between, so their signatures are those of the events; the profile backend calls the same methods
+with the same arguments. `injector.delayer` and `injector.observer` are the Python twins;
+`injector._core` has classes of the same names in C. Both run through the same tests.
+
+What both may rely on, and must keep:
+
+* No exception of the tracker's own reaches the target: it goes to ``on_error``. One that a signal
+  handler raised while the tracker was running is the target's, and passes.
+* ``counters`` is the ledger's array: slot *i* at index ``8 * i`` (64 bits unsigned), meanings in
+  `injector.ledger.COUNTERS`.
+* ``window`` is ``(open_ns, close_ns)`` on the monotonic clock, 0 for no bound. Outside it nothing
+  is counted and nothing is delayed; the observer keeps its stacks and arms code all the same.
+* ``disable`` is what a callback returns to switch its event off at that place
+  (``sys.monitoring.DISABLE``, None on 3.11). `throw`, `unwind` and `native_return` cannot be
+  switched off and always return None.
+* ``resolve(code, globals)`` is called once for each code object, at its first event of any kind
+  that starts it, and its answer is cached for the life of the code object. ``globals`` may be None:
+  `resolve` then looks for the running frame of ``code`` itself. It switches on the local events
+  that the code needs (they take effect in the same activation: measured on 3.12.1 and 3.13.0).
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any, Protocol, TypeAlias
+
+    Window: TypeAlias = tuple[int, int]
+    Visit: TypeAlias = tuple[int, float]
+    """A delay at a site: (state, ns to add to the debt). The state is an index into `STATES`; the
+    cost of the callback has been taken off already, so that it is never negative."""
+    DelaySpec: TypeAlias = tuple[
+        int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None
+    ]
+    """(slot of the target or 0, slot of the progress point or 0, every, fixed, entry, resume,
+    sites by offset). ``every``: only each Nth call of the function adds its entry visit. ``fixed``:
+    the debt is paid at once, whatever the floor (the classic method)."""
+    ObserveSpec: TypeAlias = tuple[int, int, bool]
+    """(slot of the function, slot of the progress point or 0, armed from the start)."""
+    Look: TypeAlias = tuple[int, CodeType, int, int]
+    """(CPU clock id of the thread, code of its top frame, ns its running segment has lasted, offset
+    of the native call it is in or -1)."""
+else:
+    Protocol = object
+
+STATES = ("gil", "nogil", "wait")
+"""Index = the number of the state in every interface; also the order of the counters."""
+
+FLOOR_NS = (1_500, 5_000, 100_000)
+"""A debt is paid when it reaches this, by state: what spinning and sleeping can deliver exactly."""
+
+SIGNIFICANT_NS = 20_000
+"""A stretch of own time from which on it is worth reading the CPU clock, and of being charged."""
+
+
+class Delayer(Protocol):
+    """Delay mode. Built as ``Delayer(counters, resolve, on_error, disable, window, event_ns)``.
+
+    ``event_ns`` is ``(entry, site)``: what one callback costs, whole ns. Every callback of a target
+    inside the window (start and resume: entry; at a site: site) adds it to ``gil_ns`` and
+    ``delayed_ns``, whether or not it carries a delay. `start` counts the call.
+
+    A visit: ``debt[thread][state] += ns``; when the debt is at least the floor (or ``fixed`` and
+    positive) all of it is paid by `injector.spin` and ``debt -= delivered`` as measured, so that
+    overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` += delivered,
+    ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
+    """
+
+    def __init__(
+        self,
+        counters: memoryview[int],
+        resolve: Callable[[CodeType, dict[str, Any] | None], DelaySpec | None],
+        on_error: Callable[[BaseException], None],
+        disable: object,
+        window: Window,
+        event_ns: tuple[int, int],
+    ) -> None: ...
+
+    def start(self, code: CodeType, offset: int) -> object:
+        """PY_START: a call. Disables itself for code that is no target (spec None)."""
+
+    def resume(self, code: CodeType, offset: int) -> object:
+        """PY_RESUME: the ``resume`` visit."""
+
+    def throw(self, code: CodeType, offset: int, error: BaseException) -> None:
+        """PY_THROW: a resume too."""
+
+    def call(self, code: CodeType, offset: int, function: object, arg0: object) -> object:
+        """CALL: the site's visit; disables itself where there is no site."""
+
+    def jump(self, code: CodeType, offset: int, destination: int) -> object:
+        """JUMP: as `call`, and only backwards."""
+
+    def yield_(self, code: CodeType, offset: int, value: object) -> object:
+        """PY_YIELD: as `call`."""
+
+    def return_(self, code: CodeType, offset: int, value: object) -> object:
+        """PY_RETURN: as `call`."""
+
+    def forked(self, counters: memoryview[int]) -> None:
+        """In a forked child: other counters from now on, no debts."""
+
+
+class Observer(Protocol):
+    """Discover mode. Built as
+    ``Observer(counters, resolve, site, edge, thread, arm, on_error, disable, window)``.
+
+    Called back, once each, for what must be named: ``site(function slot, at, offset)``,
+    ``edge(caller slot, callee slot)`` and ``thread(function slot)`` return the slot to count in (0:
+    none, do not count); ``arm(code)`` switches on CALL and JUMP for the code.
+    """
+
+    def __init__(
+        self,
+        counters: memoryview[int],
+        resolve: Callable[[CodeType, dict[str, Any] | None], ObserveSpec | None],
+        site: Callable[[int, str, int], int],
+        edge: Callable[[int, int], int],
+        thread: Callable[[int], int],
+        arm: Callable[[CodeType], None],
+        on_error: Callable[[BaseException], None],
+        disable: object,
+        window: Window,
+    ) -> None: ...
+
+    def start(self, code: CodeType, offset: int) -> object:
+        """PY_START: push, count the call. Disables itself for code that is not recorded."""
+
+    def resume(self, code: CodeType, offset: int) -> object:
+        """PY_RESUME: push; no call."""
+
+    def throw(self, code: CodeType, offset: int, error: BaseException) -> None:
+        """PY_THROW: push; no call."""
+
+    def call(self, code: CodeType, offset: int, function: object, arg0: object) -> object:
+        """CALL, on armed code."""
+
+    def native_return(self, code: CodeType, offset: int, function: object, arg0: object) -> None:
+        """C_RETURN and C_RAISE, on armed code: a native call is over."""
+
+    def jump(self, code: CodeType, offset: int, destination: int) -> object:
+        """JUMP, on armed code; disables itself for jumps forward and for dense inner back-edges."""
+
+    def yield_(self, code: CodeType, offset: int, value: object) -> object:
+        """PY_YIELD: pop."""
+
+    def return_(self, code: CodeType, offset: int, value: object) -> object:
+        """PY_RETURN: pop."""
+
+    def unwind(self, code: CodeType, offset: int, error: BaseException) -> None:
+        """PY_UNWIND: pop."""
+
+    def look(self) -> list[Look]:
+        """What every thread with a frame is doing now; for `injector.gilprobe`."""
+
+    def arm(self, code: CodeType) -> None:
+        """Arm code from outside (it has been running long without an event)."""
+
+    def released(self, code: CodeType, offset: int) -> None:
+        """The native call at this place was seen computing without the GIL: its CPU is nogil."""
+
+    def forked(self, counters: memoryview[int]) -> None:
+        """In a forked child: other counters, this thread's stack only, its segments from now."""
