@@ -1,0 +1,53 @@
+"""What a backend is: the mechanism that brings the events of running code to a tracker.
+
+There is one per mechanism the interpreters offer. A backend knows nothing of delays or times; a
+tracker knows nothing of mechanisms. `injector.backends.choose` picks one and says why.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from types import CodeType
+    from typing import Any, Protocol, TypeAlias
+
+    SiteFields: TypeAlias = dict[str, Any]
+    """One site of a dose as the plan has it: at, offset, state, delay_ns."""
+else:
+    Protocol = object
+
+
+class Backend(Protocol):
+    """One mechanism. ``name`` is what the records call it.
+
+    Constructing one, without arguments, is finding out whether it is to be had.
+
+    Raises (the constructor):
+        RuntimeError: this interpreter or this process does not offer the mechanism.
+        ImportError: it needs the compiled core, which is not there.
+    """
+
+    name: str
+
+    def install(self, tracker: Any) -> None:
+        """Bring events to ``tracker`` (a Delayer or an Observer, by its methods) from now on.
+
+        Covers every thread of the process, those that run already included.
+        """
+
+    def uninstall(self) -> None:
+        """Bring no more events. May be called twice, and while events are being delivered."""
+
+    def arm(self, code: CodeType, kinds: Iterable[str]) -> None:
+        """Bring also these kinds of event of this code, at once, in activations that run already.
+
+        Kinds as in `injector.plan.At`. ``call`` brings the returns of native calls with it. Kinds
+        that the mechanism brings anyway are ignored, and so are those it does not have.
+        """
+
+    def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:
+        """The sites of a dose as this mechanism can reach them, and why some cannot be, or None.
+
+        A delay that is moved to a neighbouring site keeps its state and its amount.
+        """

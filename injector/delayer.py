@@ -1,0 +1,202 @@
+"""Delay mode in Python: the twin of ``_core.Delayer``. See `injector.tracker.Delayer`.
+
+One debt per thread and state, shared by all targets: a delay too small to be spun exactly is owed
+and paid together with others. A debt per target would be lost whenever the target stops being
+called, and with many targets most of the dose goes that way.
+"""
+
+from __future__ import annotations
+
+from _thread import _local
+from _weakref import ref
+from time import monotonic_ns
+
+from . import spin
+from .naming import OWN_FOLDER
+from .tracker import FLOOR_NS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+    from typing import Any
+
+    from .tracker import DelaySpec, Visit, Window
+
+_GIL = 3
+"""Index of ``gil_ns`` among a target's counters; the other states follow."""
+
+
+class _Debts(_local):
+    """Per thread: what is owed, by state, in nanoseconds; negative after an overshoot."""
+
+    def __init__(self) -> None:
+        self.owed = [0.0, 0.0, 0.0]
+
+
+class _Target:
+    """What is known about one code object that is delayed or is the progress point."""
+
+    __slots__ = ("base", "entry", "every", "fixed", "progress", "resume", "seen", "sites")
+
+    def __init__(self, spec: DelaySpec) -> None:
+        slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec
+        self.base = 8 * slot
+        self.progress = 8 * progress
+        self.sites: dict[int, Visit] = sites or {}
+        self.seen = 0
+
+
+class Delayer:
+    """Delays the targets that ``resolve`` names, and counts what it delivered."""
+
+    def __init__(
+        self,
+        counters: memoryview[int],
+        resolve: Callable[[CodeType, dict[str, Any] | None], DelaySpec | None],
+        on_error: Callable[[BaseException], None],
+        disable: object,
+        window: Window,
+        event_ns: tuple[int, int],
+    ) -> None:
+        self._counters = counters
+        self._resolve = resolve
+        self._on_error = on_error
+        self._disable = disable
+        self._open_ns, self._close_ns = window
+        self._entry_ns, self._site_ns = event_ns
+        self._targets: dict[int, tuple[ref[CodeType], _Target | None]] = {}
+        self._debts = _Debts()
+
+    def start(self, code: CodeType, offset: int) -> object:
+        """PY_START."""
+        try:
+            known = self._targets.get(id(code))
+            if known is None:
+                target = self._meet(code)
+            else:
+                target = known[1]
+            if target is None:
+                return self._disable
+            if not self._in_window():
+                return None
+            counters = self._counters
+            if target.progress:
+                at = target.progress
+                now = monotonic_ns()
+                counters[at] += 1
+                counters[at + 6] = counters[at + 6] or now
+                counters[at + 7] = now
+            if target.base:
+                counters[target.base] += 1
+                target.seen += 1
+                due = target.seen % target.every == 0
+                self._visit(target, target.entry if due else None, self._entry_ns)
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def resume(self, code: CodeType, offset: int) -> object:
+        """PY_RESUME."""
+        try:
+            known = self._targets.get(id(code))
+            if known is None or known[1] is None or known[1].resume is None:
+                return self._disable
+            if self._in_window():
+                self._visit(known[1], known[1].resume, self._entry_ns)
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def throw(self, code: CodeType, offset: int, error: BaseException) -> None:
+        """PY_THROW."""
+        self.resume(code, offset)
+
+    def call(self, code: CodeType, offset: int, function: object, arg0: object) -> object:
+        """CALL."""
+        return self._site(code, offset)
+
+    def jump(self, code: CodeType, offset: int, destination: int) -> object:
+        """JUMP."""
+        return self._site(code, offset) if destination < offset else self._disable
+
+    def yield_(self, code: CodeType, offset: int, value: object) -> object:
+        """PY_YIELD."""
+        return self._site(code, offset)
+
+    def return_(self, code: CodeType, offset: int, value: object) -> object:
+        """PY_RETURN."""
+        return self._site(code, offset)
+
+    def forked(self, counters: memoryview[int]) -> None:
+        """In a forked child."""
+        self._counters = counters
+        self._debts = _Debts()
+
+    def _site(self, code: CodeType, offset: int) -> object:
+        try:
+            known = self._targets.get(id(code))
+            if known is None or known[1] is None:
+                return self._disable
+            visit = known[1].sites.get(offset)
+            if visit is None:
+                return self._disable
+            if self._in_window():
+                self._visit(known[1], visit, self._site_ns)
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def _meet(self, code: CodeType) -> _Target | None:
+        spec = self._resolve(code, None)
+        target = None if spec is None else _Target(spec)
+        key = id(code)
+        # The code must not be kept alive by being known, and its id not outlive it.
+        forget = self._targets.pop
+        self._targets[key] = (ref(code, lambda _: forget(key, None) and None), target)
+        return target
+
+    def _visit(self, target: _Target, visit: Visit | None, event_ns: int) -> None:
+        counters = self._counters
+        base = target.base
+        counters[base + _GIL] += event_ns
+        counters[base + 2] += event_ns
+        if visit is None:
+            return
+        state, ns = visit
+        owed = self._debts.owed
+        owed[state] += ns
+        debt = owed[state]
+        if debt < FLOOR_NS[state] and not (target.fixed and debt > 0):
+            return
+        delivered = _PAY[state](debt)
+        owed[state] -= delivered
+        now = monotonic_ns()
+        counters[base + 1] += 1
+        counters[base + 2] += delivered
+        counters[base + _GIL + state] += delivered
+        counters[base + 6] = counters[base + 6] or now
+        counters[base + 7] = now
+
+    def _in_window(self) -> bool:
+        if self._open_ns:
+            if monotonic_ns() < self._open_ns:
+                return False
+            self._open_ns = 0
+        return not self._close_ns or monotonic_ns() < self._close_ns
+
+    def _failed(self, error: Exception) -> None:
+        if not raised_here(error):
+            raise error
+        self._on_error(error)
+
+
+def raised_here(error: BaseException) -> bool:
+    """Whether the injector's own code raised this, and not a signal handler that interrupted it."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is None or at.tb_frame.f_code.co_filename.startswith(OWN_FOLDER)
+
+
+_PAY = (spin.spin_gil, spin.spin_nogil, spin.wait)

@@ -1,0 +1,54 @@
+"""The name of running code: what a target is called, in every process of a run.
+
+Module = the ``__name__`` of the code's globals at run time, because that is what the program itself
+would print; a script is ``__main__`` in its spawned children too, where multiprocessing calls it
+``__mp_main__``. Function = ``co_qualname``.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
+"""Where the injector's own code lives: never a target, never recorded."""
+
+
+def is_own(code: CodeType) -> bool:
+    """Whether the code is the injector's."""
+    return code.co_filename.startswith(OWN_FOLDER)
+
+
+def module_of(globals_: dict[str, Any] | None) -> str:
+    """The module a frame with these globals belongs to, ``?`` where they do not say."""
+    name = globals_.get("__name__") if globals_ else None
+    if not isinstance(name, str):
+        return "?"
+    return "__main__" if name == "__mp_main__" else name
+
+
+def frame_of(code: CodeType) -> FrameType | None:
+    """The innermost running frame of ``code`` in this thread."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code is not code:
+        frame = frame.f_back
+    return frame
+
+
+def importer_of(frame: FrameType) -> str | None:
+    """The module whose code is importing the module that ``frame`` is the body of.
+
+    That is the nearest frame outside the import machinery; None for the script itself.
+    """
+    back = frame.f_back
+    while back is not None:
+        name = module_of(back.f_globals)
+        if not name.startswith("importlib") and name != "runpy" and not is_own(back.f_code):
+            return name
+        back = back.f_back
+    return None
