@@ -1,0 +1,1 @@
+"""Reports made from a summary: each module one form, none of them with judgement of its own."""

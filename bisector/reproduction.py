@@ -1,0 +1,79 @@
+"""How a finding is seen again by hand: plan files, and the `inject` command that uses them.
+
+Each member of the sensitive set gets a small plan file in the run directory that slows it, and only
+it, exactly as the certificate did: the same sites, the same delays. The command in the summary then
+needs nothing but the benchmark. Without a plan file it falls back on a fixed delay per call that
+adds the same time per unit at entry, which is the same thing for code that neither waits nor loops.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shlex
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from bisector.answer import Answer, Finding
+from bisector.discovery import Function
+from bisector.observations import RunRequest
+
+FALLBACK_DELAY_NS = 10_000
+"""For a target whose calls are not known."""
+
+
+def write_plans(answer: Answer, event_ns: Mapping[str, float], directory: Path) -> dict[str, str]:
+    """Write ``<directory>/<name>.json`` for each finding with a proportional dose; target -> path.
+
+    Raises:
+        OSError: the directory cannot be made or written to.
+    """
+    from bisector.dose import plan_for
+
+    if answer.discovery is None:
+        return {}
+    paths: dict[str, str] = {}
+    for finding in answer.sensitive:
+        if finding.effect.delay_ns is not None:
+            continue
+        request = RunRequest(
+            seq=0,
+            purpose="certificate",
+            block=0,
+            targets=frozenset(finding.functions),
+            dose=finding.effect.dose,
+        )
+        directory.mkdir(parents=True, exist_ok=True)
+        path = directory / f"{_file_name(finding.target)}.json"
+        path.write_text(plan_for(answer.discovery, request, dict(event_ns)).to_json(), "utf-8")
+        paths[finding.target] = str(path)
+    return paths
+
+
+def reproduce_command(
+    finding: Finding, members: Iterable[Function], command: Sequence[str], plan: str | None
+) -> str:
+    """The `inject` command line, quoted for a POSIX shell, that slows just this finding."""
+    words = ["speedbump-bisect", "inject"]
+    if plan is not None and finding.effect.delay_ns is None:
+        words += ["--plan", plan]
+    else:
+        for pattern in finding.functions if finding.kind == "subtree" else (finding.target,):
+            words += ["--targets", pattern]
+        words += ["--delay", f"{max(1, round(_delay_ns(finding, list(members))))}ns"]
+    return shlex.join([*words, "--", *command])
+
+
+def _delay_ns(finding: Finding, members: Sequence[Function]) -> float:
+    if finding.effect.delay_ns is not None:
+        return finding.effect.delay_ns
+    calls = sum(f.calls for f in members)
+    if calls <= 0:
+        return FALLBACK_DELAY_NS
+    return sum(f.own_s for f in members) * finding.effect.dose * 1e9 / calls
+
+
+def _file_name(target: str) -> str:
+    """A file name that can be read, and is different for different targets."""
+    readable = re.sub(r"[^A-Za-z0-9_.-]+", "-", target).strip("-.")[-60:] or "target"
+    return f"{readable}-{hashlib.sha256(target.encode('utf-8', 'replace')).hexdigest()[:6]}"

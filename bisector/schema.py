@@ -1,0 +1,267 @@
+"""The published result: one JSON document, `Summary`, whose shape scripts and agents rely on.
+
+Invariant: every number in it is a finite number. An estimate that does not exist is ``null`` as a
+whole; an interval that is open on one side ends at `UNBOUNDED`. Fractions are fractions (0.05 is
+5 %), times carry their unit in the name. Fields are added in later versions, never renamed; readers
+ignore what they do not know, so that old and new tools read each other's results.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from bisector.answer import Interval, Kind, PruneReason, Shape, StopReason, Verdict
+
+SCHEMA_VERSION = 1
+UNBOUNDED = 1e18
+"""Stands for infinity in intervals, which JSON has no word for."""
+
+Number = Annotated[float, Field(allow_inf_nan=False)]
+Range = tuple[Number, Number]
+
+
+Standing = Literal["sensitive", "insensitive", "unresolved"]
+
+
+def finite(value: float | None) -> float | None:
+    """``value`` as JSON can say it: NaN is nothing, infinity is `UNBOUNDED`."""
+    if value is None or math.isnan(value):
+        return None
+    return min(max(value, -UNBOUNDED), UNBOUNDED)
+
+
+class Part(BaseModel):
+    """Base of all parts: immutable, tolerant of fields of later versions."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Estimate(Part):
+    """An estimate with its 95 % confidence interval."""
+
+    estimate: Number
+    ci95: Range
+
+    @classmethod
+    def of(cls, interval: Interval | None) -> Estimate | None:
+        """The interval with an end that is not known as `UNBOUNDED`; None without an estimate."""
+        middle = finite(interval.estimate) if interval else None
+        if interval is None or middle is None:
+            return None
+        lo, hi = finite(interval.lo), finite(interval.hi)
+        return cls(
+            estimate=middle,
+            ci95=(-UNBOUNDED if lo is None else lo, UNBOUNDED if hi is None else hi),
+        )
+
+
+class Tool(Part):
+    """What made the result."""
+
+    name: str = "speedbump-bisect"
+    version: str
+
+
+class Metric(Part):
+    """What was measured. ``source``: where it came from, e.g. ``time`` or ``regex:PATTERN``."""
+
+    name: str
+    unit: str
+    source: str
+    higher_is_better: bool
+
+
+class Benchmark(Part):
+    """What was run."""
+
+    command: list[str]
+    python: str
+    metric: Metric
+    fingerprint: str
+
+
+class BaselinePart(Part):
+    """The undelayed program. ``throughput`` in the metric's unit, or units per second."""
+
+    throughput: Number
+    ci95: Range
+    cv: Number = Field(description="Coefficient of variation between runs.")
+    runs: int
+    time_per_unit_s: Number
+
+
+class CurvePart(Part):
+    """One dose of a dose-response curve."""
+
+    dose: Number
+    injected_ns_per_unit: Number
+    throughput: Number
+    ci95: Range
+
+
+class EffectPart(Part):
+    """What slowing one set of code did. ``dose``: share of own time; ``delay_ns``: per call."""
+
+    target: str
+    dose: Number
+    delay_ns: Number | None = Field(description="Fixed delay per call; null: proportional dose.")
+    throughput_drop: Estimate | None = Field(description="1 - X/X0 at this dose.")
+    critical_fraction: Estimate | None = Field(
+        description="Increase of time per unit / injected time per unit, as counted."
+    )
+    estimated_gain: Estimate | None = Field(
+        description="Share of the time per unit that would go if this code cost nothing."
+    )
+    p_value: Number | None
+    shape: Shape
+    slack_ns_per_unit: Number | None = Field(
+        description="Delay per unit that is hidden before throughput starts to fall."
+    )
+    curve: list[CurvePart]
+    runs: int
+
+
+class Sensitive(EffectPart):
+    """A member of the minimal sensitive set. Times and calls of a subtree are sums."""
+
+    kind: Kind
+    file: str | None
+    line: int | None
+    functions: int
+    members: list[str] = Field(description="The functions of a subtree; one for a function.")
+    calls_per_unit: Number
+    own_cpu_ns_per_unit: Number
+    own_wait_ns_per_unit: Number
+    p_value_adjusted: Number | None
+    co_critical_with: list[str]
+    reproduce: str = Field(description="A command line that shows the effect.")
+    fingerprint: str = Field(description="Hash of benchmark and target, without line numbers.")
+
+
+class Insensitive(Part):
+    """A node that cannot matter, with 95 % upper bounds; null: no bound was obtained."""
+
+    target: str
+    functions: int
+    reason: PruneReason
+    throughput_drop_upper95: Number | None
+    gain_upper95: Number | None
+
+
+class UnresolvedPart(Part):
+    """A node about which nothing is claimed, and why."""
+
+    target: str
+    functions: int
+    reason: str
+
+
+class Necessary(Part):
+    """Each member alone lowers throughput. ``holds`` null: not tested."""
+
+    holds: bool | None
+    p_values: dict[str, Number]
+
+
+class Sufficient(Part):
+    """Slowing only the set reproduces this share of the drop of ``*:*``."""
+
+    holds: bool | None
+    explained: Number | None
+    ci95: Range | None
+
+
+class Complete(Part):
+    """Slowing everything except the set accounts for at most this much."""
+
+    holds: bool | None
+    complement_drop_upper95: Number | None
+    complement_gain_upper95: Number | None
+
+
+class CertificatePart(Part):
+    """What runs that the search did not see have shown."""
+
+    necessary: Necessary
+    sufficient: Sufficient
+    complete: Complete
+    dose: Number | None
+    notes: list[str]
+
+
+class Cost(Part):
+    """What the answer cost. ``engine_s``: time spent deciding, outside benchmark runs."""
+
+    wall_s: Number
+    budget_s: Number | None
+    runs: int
+    experiments: int
+    engine_s: Number
+
+
+class Hot(Part):
+    """One of the functions with the most own time, and what became of it.
+
+    ``judged_as`` is the node whose verdict it shares: itself, or the subtree it was tested in.
+    """
+
+    target: str
+    file: str
+    line: int
+    calls_per_unit: Number
+    own_cpu_ns_per_unit: Number
+    own_wait_ns_per_unit: Number
+    own_share: Number = Field(description="Own time / time per unit; lanes that overlap add up.")
+    verdict: Standing
+    judged_as: str
+    judged_with: int = Field(description="Functions in that node.")
+    gain_upper95: Number | None
+
+
+class Ticket(Part):
+    """A ready-made issue for a tracker."""
+
+    title: Annotated[str, Field(max_length=255)]
+    body_markdown: Annotated[str, Field(max_length=30000)]
+    labels: list[str]
+    fingerprint: str
+
+
+class Summary(Part):
+    """The whole result of one investigation."""
+
+    schema_version: Literal[1] = 1
+    tool: Tool
+    run_id: str
+    run_directory: str
+    started_at: datetime
+    finished_at: datetime
+    headline: str
+    verdict: Verdict
+    stop_reason: StopReason
+    failure: str | None = Field(description="One sentence when stop_reason is failed.")
+    benchmark: Benchmark
+    baseline: BaselinePart | None
+    root: EffectPart | None
+    sensitive: list[Sensitive]
+    insensitive: list[Insensitive]
+    unresolved: list[UnresolvedPart]
+    hottest: list[Hot]
+    certificate: CertificatePart
+    cost: Cost
+    environment: dict[str, str | int | Number | bool | None]
+    settings: dict[str, str | int | Number | bool | list[str] | None]
+    warnings: list[str]
+    tickets: list[Ticket]
+
+
+def json_schema() -> dict[str, object]:
+    """The JSON Schema of `Summary` as it is written, titled and versioned."""
+    schema = Summary.model_json_schema(mode="serialization")
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = f"speedbump-bisect summary, version {SCHEMA_VERSION}"
+    return schema
