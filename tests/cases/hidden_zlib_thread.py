@@ -1,6 +1,6 @@
 """A thread archives what has been served, with `zlib` (which releases the GIL), at its own pace.
 
-Truth: `compress_block` is the hottest function and not sensitive: it runs beside the requests, a
+Truth: `compress_block`, as hot as `transform`, is not sensitive: it runs beside the requests, a
 third of the time. `transform` (CPU) and `store` (a device, waiting) make up a request: sensitive.
 """
 

@@ -21,7 +21,7 @@ class Case:
     ``must_be_sensitive`` have to be reported, ``must_not_be_sensitive`` must not, whatever the
     budget. ``waiting`` are those whose time is mostly waiting and must be called so.
     ``co_critical`` must come out as one group. ``slack_ms`` is the range of the slack per unit
-    where there is one to report. ``gains`` are measured values; allow for the speed of another machine.
+    where there is one to report. ``gains`` are measured values and depend a little on the machine.
     ``not_on_311`` gives the reason where Python 3.11 has no way to place the delay; the tool must
     say so there.
     """
