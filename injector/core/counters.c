@@ -1,0 +1,43 @@
+/* The ledger's counters: memory mapped from a file, so that adding to it is recording. */
+#include "core.h"
+
+int
+counters_hold(struct counters *counters, PyObject *view)
+{
+    Py_buffer fresh;
+    if (PyObject_GetBuffer(view, &fresh, PyBUF_WRITABLE | PyBUF_ND | PyBUF_FORMAT) < 0) {
+        return -1;
+    }
+    if (fresh.itemsize != (Py_ssize_t)sizeof(uint64_t) || fresh.len < WIDTH * fresh.itemsize) {
+        PyErr_Format(PyExc_ValueError,
+                     "the counters must be 64-bit integers, %d or more, not %zd bytes of items of %zd",
+                     WIDTH, fresh.len, fresh.itemsize);
+        PyBuffer_Release(&fresh);
+        return -1;
+    }
+    counters_release(counters);
+    counters->view = fresh;
+    counters->base = fresh.buf;
+    counters->slots = fresh.len / (WIDTH * fresh.itemsize);
+    return 0;
+}
+
+void
+counters_release(struct counters *counters)
+{
+    counters->base = NULL;
+    counters->slots = 0;
+    if (counters->view.obj != NULL) {
+        PyBuffer_Release(&counters->view);
+    }
+}
+
+int64_t
+counters_slot(const struct counters *counters, PyObject *number)
+{
+    long long slot = PyLong_AsLongLong(number);
+    if (slot == -1 && PyErr_Occurred()) {
+        return -1;
+    }
+    return slot > 0 && slot < counters->slots ? slot : 0;
+}

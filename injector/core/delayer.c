@@ -1,0 +1,345 @@
+/* Delay mode: debts and their payment. See delayer.h.
+ *
+ * One debt per thread and state, shared by all targets: a delay too small to be spun exactly is owed
+ * and paid together with others.
+ */
+#include "target.h"
+
+#include <structmember.h>
+
+static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
+
+enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
+
+/* ---- paying ------------------------------------------------------------------------------- */
+
+/* Spend what is owed and count it. May let other threads in. */
+static void
+pay(struct delayer *self, struct target *target, struct thread *thread, enum state state)
+{
+    static int64_t (*const spend[STATES])(int64_t) = {spin_gil, spin_nogil, wait_for};
+    Py_INCREF(self);
+    target->record.references++;
+    int64_t delivered = spend[state]((int64_t)thread->owed[state]);
+    thread->owed[state] -= (double)delivered;
+    if (self->counters.base != NULL) {
+        uint64_t *counters = self->counters.base + WIDTH * target->slot;
+        uint64_t now = (uint64_t)now_ns();
+        counters[DELAYS]++;
+        counters[DELAYED_NS] += (uint64_t)delivered;
+        counters[GIL_NS + state] += (uint64_t)delivered;
+        counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
+        counters[LAST_NS] = now;
+    }
+    record_drop(&target->record);
+    Py_DECREF(self);
+}
+
+/* A callback of a target inside the window: its own cost, and its delay if it has one. */
+static inline void
+visited(struct delayer *self, struct target *target, const struct visit *visit, int64_t event_ns)
+{
+    uint64_t *counters = self->counters.base + WIDTH * target->slot;
+    counters[GIL_NS] += (uint64_t)event_ns;
+    counters[DELAYED_NS] += (uint64_t)event_ns;
+    if (visit->state == NO_STATE) {
+        return;
+    }
+    struct thread *thread = thread_get(self->debtors);
+    if (unlikely(thread == NULL)) {
+        return; /* no memory: nothing is delayed, and nothing is counted as delayed */
+    }
+    double debt = thread->owed[visit->state] += visit->ns;
+    if (unlikely(debt >= floor_ns[visit->state] || (target->fixed && debt > 0.0))) {
+        pay(self, target, thread, visit->state);
+    }
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+/* Ask what a code object is. NOTHING also when that failed, which has been reported then; UNKNOWN
+ * with an exception that is the target's. */
+static enum known
+meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **found)
+{
+    enum known known = NOTHING;
+    struct record *record = NULL;
+    struct target *target = NULL;
+    PyObject *spec = NULL;
+    PyObject *resolve = Py_XNewRef(self->resolve);
+    if (resolve == NULL) { /* cleared: the interpreter is going down */
+        goto done;
+    }
+    spec = PyObject_CallFunctionObjArgs(resolve, code, globals == NULL ? Py_None : globals, NULL);
+    if (spec == NULL) {
+        known = core_failed(self->on_error) == FAILED ? UNKNOWN : NOTHING;
+        goto done;
+    }
+    known = record_get(code, self->serial, &record);
+    if (known != UNKNOWN) { /* another thread was faster */
+        *found = (struct target *)record;
+        goto done;
+    }
+    if (spec != Py_None) {
+        target = target_new(&self->counters, self->serial, code, spec);
+        if (target == NULL) {
+            core_failed(self->on_error);
+        }
+    }
+    known = target == NULL ? NOTHING : RECORD;
+    if (record_set((PyCodeObject *)code, self->serial, target == NULL ? NULL : &target->record) < 0) {
+        core_failed(self->on_error);
+        if (target != NULL) {
+            record_drop(&target->record);
+        }
+        known = NOTHING;
+    }
+    else {
+        *found = target;
+    }
+done:
+    Py_XDECREF(spec);
+    Py_XDECREF(resolve);
+    return known;
+}
+
+static void
+progress(struct delayer *self, int64_t slot)
+{
+    uint64_t *counters = self->counters.base + WIDTH * slot;
+    uint64_t now = (uint64_t)now_ns();
+    counters[CALLS]++;
+    counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
+    counters[LAST_NS] = now;
+}
+
+enum answer
+delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
+{
+    static const struct visit none = {NO_STATE, 0.0};
+    struct target *target = NULL;
+    enum known known = record_get(code, self->serial, (struct record **)&target);
+    if (unlikely(known == UNKNOWN)) {
+        known = meet(self, code, globals, &target);
+    }
+    if (known != RECORD) {
+        return known == NOTHING ? DISABLE : FAILED;
+    }
+    if (!window_is_open(&self->window)) {
+        return KEEP;
+    }
+    if (unlikely(target->progress)) {
+        progress(self, target->progress);
+    }
+    if (target->slot) {
+        self->counters.base[WIDTH * target->slot + CALLS]++;
+        int due = likely(target->every == 1) || ++target->seen % target->every == 0;
+        visited(self, target, due ? &target->entry : &none, self->entry_ns);
+    }
+    return KEEP;
+}
+
+enum answer
+delayer_resume(struct delayer *self, PyObject *code)
+{
+    struct target *target = NULL;
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD
+        || target->resume.state == NO_STATE) {
+        return DISABLE;
+    }
+    if (target->slot && window_is_open(&self->window)) {
+        visited(self, target, &target->resume, self->entry_ns);
+    }
+    return KEEP;
+}
+
+enum answer
+delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
+{
+    struct target *target = NULL;
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
+        return DISABLE;
+    }
+    const struct visit *site = target_site(target, offset);
+    if (site == NULL) {
+        return DISABLE;
+    }
+    if (target->slot && window_is_open(&self->window)) {
+        visited(self, target, site, self->site_ns);
+    }
+    return KEEP;
+}
+
+/* ---- methods, as sys.monitoring calls them -------------------------------------------------- */
+
+/* The method's result for an answer: a new reference, NULL with an exception. */
+static inline PyObject *
+result(struct delayer *self, enum answer answer)
+{
+    PyObject *object = NULL;
+    if (likely(answer == KEEP)) {
+        object = Py_None;
+    }
+    else if (answer == DISABLE) {
+        object = self->disable == NULL ? Py_None : self->disable;
+    }
+    return Py_XNewRef(object);
+}
+
+/* A tracker that was never filled, or has been cleared, counts nothing. */
+static inline int
+usable(struct delayer *self, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
+{
+    return likely(count >= wanted && self->counters.base != NULL && PyCode_Check(args[0]));
+}
+
+static PyObject *
+start(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)object;
+    enum answer answer = usable(self, args, count, 1) ? delayer_start(self, args[0], NULL) : KEEP;
+    return result(self, answer);
+}
+
+static PyObject *
+resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)object;
+    return result(self, usable(self, args, count, 1) ? delayer_resume(self, args[0]) : KEEP);
+}
+
+static PyObject *
+throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)object;
+    if (usable(self, args, count, 1)) {
+        delayer_resume(self, args[0]);
+    }
+    Py_RETURN_NONE; /* cannot be switched off */
+}
+
+static PyObject *
+site(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)object;
+    int known = usable(self, args, count, 2);
+    return result(self, known ? delayer_site(self, args[0], offset_of(args[1])) : KEEP);
+}
+
+static PyObject *
+jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)object;
+    enum answer answer = KEEP;
+    if (usable(self, args, count, 3)) {
+        Py_ssize_t offset = offset_of(args[1]);
+        answer = offset_of(args[2]) < offset ? delayer_site(self, args[0], offset) : DISABLE;
+    }
+    return result(self, answer);
+}
+
+static PyObject *
+forked(PyObject *object, PyObject *counters)
+{
+    struct delayer *self = (struct delayer *)object;
+    threads_forked();
+    self->debtors = record_serial();
+    if (counters_hold(&self->counters, counters) < 0) {
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+/* ---- the type ------------------------------------------------------------------------------- */
+
+static int
+init(PyObject *object, PyObject *args, PyObject *kwargs)
+{
+    static char *names[] = {"counters", "resolve", "on_error", "disable", "window", "event_ns", NULL};
+    struct delayer *self = (struct delayer *)object;
+    PyObject *counters, *resolve, *on_error, *disable, *window;
+    long long entry_ns, site_ns;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LL):Delayer", names, &counters, &resolve,
+                                     &on_error, &disable, &window, &entry_ns, &site_ns)
+        || window_read(&self->window, window) < 0 || counters_hold(&self->counters, counters) < 0) {
+        return -1;
+    }
+    self->entry_ns = entry_ns > 0 ? entry_ns : 0;
+    self->site_ns = site_ns > 0 ? site_ns : 0;
+    self->serial = record_serial();
+    self->debtors = self->serial;
+    Py_XSETREF(self->resolve, Py_NewRef(resolve));
+    Py_XSETREF(self->on_error, Py_NewRef(on_error));
+    Py_XSETREF(self->disable, Py_NewRef(disable));
+    return 0;
+}
+
+static int
+traverse(PyObject *object, visitproc visit, void *arg)
+{
+    struct delayer *self = (struct delayer *)object;
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->resolve);
+    Py_VISIT(self->on_error);
+    Py_VISIT(self->disable);
+    return 0;
+}
+
+static int
+clear(PyObject *object)
+{
+    struct delayer *self = (struct delayer *)object;
+    Py_CLEAR(self->resolve);
+    Py_CLEAR(self->on_error);
+    Py_CLEAR(self->disable);
+    return 0;
+}
+
+static void
+dealloc(PyObject *object)
+{
+    PyTypeObject *type = Py_TYPE(object);
+    PyObject_GC_UnTrack(object);
+    clear(object);
+    counters_release(&((struct delayer *)object)->counters);
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+#define FAST(name, function, doc) {name, (PyCFunction)(void (*)(void))(function), METH_FASTCALL, doc}
+
+static PyMethodDef methods[] = {
+    FAST("start", start, "PY_START: a call."),
+    FAST("resume", resume, "PY_RESUME: the resume visit."),
+    FAST("throw", throw, "PY_THROW: a resume too."),
+    FAST("call", site, "CALL: the site's visit."),
+    FAST("jump", jump, "JUMP: as call, and only backwards."),
+    FAST("yield_", site, "PY_YIELD: as call."),
+    FAST("return_", site, "PY_RETURN: as call."),
+    {"forked", forked, METH_O, "In a forked child: other counters from now on, no debts."},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot slots[] = {
+    {Py_tp_doc, "Delays the targets that resolve names, and counts what it delivered."},
+    {Py_tp_init, init},
+    {Py_tp_new, PyType_GenericNew},
+    {Py_tp_traverse, traverse},
+    {Py_tp_clear, clear},
+    {Py_tp_dealloc, dealloc},
+    {Py_tp_methods, methods},
+    {0, NULL},
+};
+
+PyType_Spec delayer_spec = {
+    .name = "_core.Delayer",
+    .basicsize = sizeof(struct delayer),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC,
+    .slots = slots,
+};
+
+int
+delayer_check(PyObject *object)
+{
+    return Py_TYPE(object)->tp_dealloc == dealloc;
+}

@@ -1,0 +1,48 @@
+/* Delay mode. The contract is injector/tracker.py's Delayer, the Python twin injector/delayer.py. */
+#ifndef SPEEDBUMP_DELAYER_H
+#define SPEEDBUMP_DELAYER_H
+
+#include "core.h"
+
+/* A delay at a site. */
+struct visit {
+    enum state state; /* NO_STATE: none */
+    double ns;        /* to be added to the debt */
+};
+
+/* What is known about one code object that is delayed or is the progress point. */
+struct target {
+    struct record record;
+    int64_t slot;        /* of its counters; 0 none */
+    int64_t progress;    /* slot of the progress point; 0 it is not */
+    uint64_t seen;       /* calls, for ``every`` */
+    uint64_t every;      /* only each Nth call adds its entry visit; at least 1 */
+    int fixed;           /* pay at once, whatever the floor */
+    struct visit entry, resume;
+    Py_ssize_t units;    /* code units that site_of covers */
+    uint16_t *site_of;   /* by offset / 2: index into sites plus 1, 0 none; owned */
+    struct visit *sites; /* owned */
+};
+
+struct delayer {
+    PyObject_HEAD
+    uint64_t serial;     /* changes at fork: the debts of before are nobody's */
+    uint64_t debtors;    /* serial that this tracker's threads carry */
+    struct counters counters;
+    struct window window;
+    int64_t entry_ns, site_ns; /* what one callback costs */
+    PyObject *resolve, *on_error, *disable;
+};
+
+/* The events, for the frame evaluation backend: FAILED with an exception that is the target's.
+ * ``globals`` may be NULL. */
+enum answer delayer_start(struct delayer *self, PyObject *code, PyObject *globals);
+enum answer delayer_resume(struct delayer *self, PyObject *code);
+enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset);
+
+/* Whether ``object`` is a Delayer of this module. */
+int delayer_check(PyObject *object);
+
+extern PyType_Spec delayer_spec;
+
+#endif

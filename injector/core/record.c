@@ -1,0 +1,63 @@
+/* What a tracker knows of a code object hangs on the code object itself: in its extra slot.
+ *
+ * The slot holds a counted struct record, or, for code that a tracker has nothing to do with, the
+ * tracker's serial number shifted left with the lowest bit set. Records of a tracker that is gone
+ * are told by their serial, and replaced at the next visit.
+ */
+#include "core.h"
+
+Py_ssize_t record_index = -1;
+
+static uint64_t last_serial;
+
+/* The code object is being deallocated. */
+static void
+forget(void *extra)
+{
+    if (extra != NULL && ((uintptr_t)extra & 1) == 0) {
+        struct record *record = extra;
+        record->code = NULL;
+        record_drop(record);
+    }
+}
+
+int
+record_init(void)
+{
+    if (record_index < 0) {
+#if PY_VERSION_HEX >= 0x030C0000
+        record_index = PyUnstable_Eval_RequestCodeExtraIndex(forget);
+#else
+        record_index = _PyEval_RequestCodeExtraIndex(forget);
+#endif
+    }
+    if (record_index < 0) {
+        PyErr_SetString(PyExc_ImportError, "no extra slot in code objects is left for the injector");
+        return -1;
+    }
+    return 0;
+}
+
+uint64_t
+record_serial(void)
+{
+    return ++last_serial;
+}
+
+int
+record_set(PyCodeObject *code, uint64_t owner, struct record *record)
+{
+    void *before = NULL;
+    void *after = record == NULL ? (void *)((uintptr_t)(owner << 1) | 1) : (void *)record;
+#if PY_VERSION_HEX >= 0x030C0000
+    int failed = PyUnstable_Code_GetExtra((PyObject *)code, record_index, &before)
+              || PyUnstable_Code_SetExtra((PyObject *)code, record_index, after);
+#else
+    int failed = _PyCode_GetExtra((PyObject *)code, record_index, &before)
+              || _PyCode_SetExtra((PyObject *)code, record_index, after);
+#endif
+    if (!failed) {
+        forget(before); /* setting does not free what was there */
+    }
+    return failed ? -1 : 0;
+}

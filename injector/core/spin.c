@@ -1,0 +1,99 @@
+/* Spending an exact time in one of three states. The Python twin is injector/spin.py.
+ *
+ * Computing is measured by the wall clock, read in every turn of the loop. A turn takes some 25 ns,
+ * so one that took 20 us was not running: the process was off its core, or another thread had the
+ * GIL. Such gaps are not counted and made up for, as real code would have to. (The thread's CPU
+ * clock would say the same, at ten times the cost, and in some kernels only to the tick.)
+ */
+#include "core.h"
+
+#include <errno.h>
+
+#define GAP_NS 20000
+#define INTERVAL_NS 5000000
+/* The default switch interval; a thread that wants the GIL asks for it after so long. */
+
+/* Compute until ``ns`` have been spent since the call, gaps excluded. Returns ns spent, ``ns`` or a
+ * little more. */
+static int64_t
+compute(int64_t ns)
+{
+    int64_t begin = now_ns(), last = begin, now = begin, lost = 0;
+    while (now - begin - lost < ns) {
+        now = now_ns();
+        if (unlikely(now - last > GAP_NS)) {
+            lost += now - last;
+        }
+        last = now;
+    }
+    return now - begin - lost;
+}
+
+/* The switch interval in ns. It is asked of sys because the target may set it. */
+static int64_t
+switch_interval_ns(void)
+{
+    int64_t interval = INTERVAL_NS;
+    PyObject *function = PySys_GetObject("getswitchinterval"); /* borrowed */
+    PyObject *seconds = function == NULL ? NULL : PyObject_CallNoArgs(function);
+    if (seconds != NULL) {
+        double value = PyFloat_AsDouble(seconds);
+        if (value > 0 && value < 10) {
+            interval = (int64_t)(value * 1e9) + 1;
+        }
+        Py_DECREF(seconds);
+    }
+    PyErr_Clear();
+    return interval;
+}
+
+int64_t
+spin_gil(int64_t ns)
+{
+    int64_t spent = 0;
+    if (likely(ns <= INTERVAL_NS)) {
+        spent = compute(ns);
+    }
+    else {
+        int64_t interval = switch_interval_ns();
+        spent = compute(ns < interval ? ns : interval);
+        while (spent < ns) {
+            /* Gives the GIL to a thread that has asked for it, and to nobody else; the time until
+             * it comes back is not spent. */
+            Py_BEGIN_ALLOW_THREADS
+            Py_END_ALLOW_THREADS
+            int64_t left = ns - spent;
+            spent += compute(left < interval ? left : interval);
+        }
+    }
+    return spent;
+}
+
+int64_t
+spin_nogil(int64_t ns)
+{
+    int64_t spent;
+    Py_BEGIN_ALLOW_THREADS
+    spent = compute(ns);
+    Py_END_ALLOW_THREADS
+    return spent;
+}
+
+int64_t
+wait_for(int64_t ns)
+{
+    int64_t begin = now_ns();
+    if (ns > 0) {
+        Py_BEGIN_ALLOW_THREADS
+        int64_t end = begin + ns;
+        int64_t now = begin;
+        while (now < end) { /* a signal ends a sleep early */
+            struct timespec rest = {(time_t)((end - now) / 1000000000), (long)((end - now) % 1000000000)};
+            nanosleep(&rest, NULL);
+            now = now_ns();
+        }
+        Py_END_ALLOW_THREADS
+    }
+    /* Getting the GIL back is part of waiting: a wait in the target would include it too. */
+    return now_ns() - begin;
+}

@@ -1,0 +1,129 @@
+/* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset). */
+#include "target.h"
+
+static void
+destroy(struct record *record)
+{
+    struct target *target = (struct target *)record;
+    PyMem_RawFree(target->site_of);
+    PyMem_RawFree(target->sites);
+    PyMem_RawFree(target);
+}
+
+/* (state, ns), or None for no visit. */
+static int
+read_visit(struct visit *visit, PyObject *tuple)
+{
+    int state = NO_STATE;
+    double ns = 0.0;
+    if (tuple != Py_None) {
+        if (!PyTuple_Check(tuple) || !PyArg_ParseTuple(tuple, "id;a visit is (state, ns)", &state, &ns)) {
+            if (!PyErr_Occurred()) {
+                PyErr_SetString(PyExc_TypeError, "a visit is a tuple (state, ns)");
+            }
+            return -1;
+        }
+        if (state < GIL || state >= STATES) {
+            PyErr_Format(PyExc_ValueError, "a visit's state is 0, 1 or 2, not %d", state);
+            return -1;
+        }
+    }
+    visit->state = (enum state)state;
+    visit->ns = ns;
+    return 0;
+}
+
+/* The largest key of a dict of offsets; -1 if one is no offset. */
+static Py_ssize_t
+largest(PyObject *sites)
+{
+    Py_ssize_t at = 0, most = 0;
+    PyObject *key, *value;
+    while (PyDict_Next(sites, &at, &key, &value)) {
+        Py_ssize_t offset = offset_of(key);
+        if (offset < 0 || offset > (1 << 28)) {
+            PyErr_Format(PyExc_ValueError, "a site's offset is a number of bytes, not %R", key);
+            return -1;
+        }
+        most = offset > most ? offset : most;
+    }
+    return most;
+}
+
+static int
+read_sites(struct target *target, PyObject *sites)
+{
+    Py_ssize_t at = 0, most, count = PyDict_GET_SIZE(sites);
+    PyObject *key, *value;
+    if (count == 0) {
+        return 0;
+    }
+    most = largest(sites);
+    if (most < 0) {
+        return -1;
+    }
+    if (count > UINT16_MAX - 1) {
+        PyErr_Format(PyExc_ValueError, "%zd sites in one function are too many", count);
+        return -1;
+    }
+    target->units = most / 2 + 1;
+    target->site_of = PyMem_RawCalloc((size_t)target->units, sizeof(*target->site_of));
+    target->sites = PyMem_RawCalloc((size_t)count, sizeof(*target->sites));
+    if (target->site_of == NULL || target->sites == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    uint16_t index = 0;
+    while (PyDict_Next(sites, &at, &key, &value)) {
+        if (read_visit(&target->sites[index], value) < 0) {
+            return -1;
+        }
+        target->site_of[offset_of(key) / 2] = ++index;
+    }
+    return 0;
+}
+
+/* Fill in a zeroed target. */
+static int
+read_spec(struct target *target, const struct counters *counters, PyObject *spec)
+{
+    PyObject *slot, *progress, *entry, *resume, *sites;
+    long long every;
+    if (!PyTuple_Check(spec)) {
+        PyErr_Format(PyExc_TypeError, "resolve must answer a tuple or None, not %.100s",
+                     Py_TYPE(spec)->tp_name);
+        return -1;
+    }
+    if (!PyArg_ParseTuple(spec, "OOLpOOO;resolve must answer seven things", &slot, &progress, &every,
+                          &target->fixed, &entry, &resume, &sites)) {
+        return -1;
+    }
+    target->every = every < 1 ? 1 : (uint64_t)every;
+    target->slot = counters_slot(counters, slot);
+    target->progress = target->slot < 0 ? -1 : counters_slot(counters, progress);
+    if (target->progress < 0 || read_visit(&target->entry, entry) < 0
+        || read_visit(&target->resume, resume) < 0) {
+        return -1;
+    }
+    if (sites != Py_None && !PyDict_Check(sites)) {
+        PyErr_Format(PyExc_TypeError, "sites must be a dict or None, not %.100s", Py_TYPE(sites)->tp_name);
+        return -1;
+    }
+    return sites == Py_None ? 0 : read_sites(target, sites);
+}
+
+struct target *
+target_new(const struct counters *counters, uint64_t owner, PyObject *code, PyObject *spec)
+{
+    struct target *target = PyMem_RawCalloc(1, sizeof(*target));
+    if (target == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    target->record = (struct record){owner, (PyCodeObject *)code, 1, destroy};
+    if (read_spec(target, counters, spec) < 0) {
+        record_drop(&target->record);
+        target = NULL;
+    }
+    return target;
+}
