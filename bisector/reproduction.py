@@ -17,6 +17,7 @@ from pathlib import Path
 from bisector.answer import Answer, Finding
 from bisector.discovery import Function
 from bisector.observations import RunRequest
+from bisector.quantities import format_time
 
 FALLBACK_DELAY_NS = 10_000
 """For a target whose calls are not known."""
@@ -60,7 +61,7 @@ def reproduce_command(
     else:
         for pattern in finding.functions if finding.kind == "subtree" else (finding.target,):
             words += ["--targets", pattern]
-        words += ["--delay", f"{max(1, round(_delay_ns(finding, list(members))))}ns"]
+        words += ["--delay", format_time(max(1, round(_delay_ns(finding, list(members)))) / 1e9)]
     return shlex.join([*words, "--", *command])
 
 

@@ -39,19 +39,19 @@ def visible(text: str) -> str:
 
 def percent(fraction: float) -> str:
     """A fraction as a percentage with about two or three significant digits: ``31%``, ``4.2%``."""
-    value = fraction * 100
-    size = abs(value)
     if abs(fraction) >= UNBOUNDED:
         return "unbounded"
+    return ("−" if fraction < 0 else "") + _percent(abs(fraction) * 100)
+
+
+def _percent(size: float) -> str:
     if size >= 99.95:
-        return f"{value:.0f}%"
+        return f"{size:.0f}%"
     if size >= 9.95:
-        return f"{value:.1f}%".replace(".0%", "%")
+        return f"{size:.1f}%".replace(".0%", "%")
     if size >= 0.995:
-        return f"{value:.1f}%"
-    if size >= 0.01:
-        return f"{value:.2f}%"
-    return "0%" if size < 0.0005 else ("<0.01%" if value > 0 else ">−0.01%")
+        return f"{size:.1f}%"
+    return f"{size:.2f}%" if size >= 0.005 else "0%"
 
 
 def about(fraction: float) -> str:

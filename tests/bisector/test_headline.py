@@ -121,7 +121,7 @@ def test_the_unit_is_named_after_the_metric(info, noun):
 
 def test_numbers_read_well_and_bounds_are_rounded_up():
     assert [percent(x) for x in (0.312, 0.31, 0.0421, 0.002, 0.0, 1.0, -0.004)] == [
-        *("31.2%", "31%", "4.2%", "0.20%", "0%", "100%", "-0.40%"),
+        *("31.2%", "31%", "4.2%", "0.20%", "0%", "100%", "−0.40%"),
     ]
     assert [about(x) for x in (0.958, 0.0123, 0.0, 0.0004)] == ["96%", "1.2%", "0%", "0.04%"]
     assert [at_most(x) for x in (0.1201, 0.0121, 0.02, -0.3)] == ["13%", "1.3%", "2.0%", "0%"]

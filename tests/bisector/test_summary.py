@@ -13,6 +13,7 @@ import pytest
 from answers import CONTEXT
 
 import bisector.reporting
+from bisector.quantities import parse_time
 from bisector.schema import UNBOUNDED, Summary, json_schema
 from bisector.summary import exit_code, finding_fingerprint, summarize
 
@@ -149,8 +150,7 @@ def test_reproduce_without_a_plan_adds_the_same_time_per_unit_by_a_delay_per_cal
     assert words[:2] == ["speedbump-bisect", "inject"]
     assert words[2:4] == ["--targets", answers.DETOK]
     assert words[4] == "--delay"
-    assert words[5].endswith("ns")
-    per_call_ns = float(words[5].removesuffix("ns"))
+    per_call_ns = parse_time(words[5]) * 1e9
     assert per_call_ns == pytest.approx(0.98e6 / 3 * 0.25, rel=0.01)
     assert words[6:] == ["--", *CONTEXT.command]
 
@@ -162,7 +162,7 @@ def test_reproduce_uses_the_plan_file_and_the_fixed_delay_where_there_are_such()
     classic = answers.finding(answers.SAMPLE, 0.3, delay_ns=10_000.0)
     (sample,) = summarize(replace(answers.PYTHON_BOUND, sensitive=(classic,)), plan).sensitive
     assert shlex.split(sample.reproduce)[2:6] == [
-        *("--targets", answers.SAMPLE, "--delay", "10000ns"),
+        *("--targets", answers.SAMPLE, "--delay", "10us"),
     ]
 
 

@@ -1,0 +1,87 @@
+"""The certificate in words: what was tested, what came out, in a sentence for each of its parts.
+
+Invariant: a part that was not tested is said not to be tested, one that failed is said to have
+failed; no sentence is left out because it is bad news.
+"""
+
+from __future__ import annotations
+
+from bisector.schema import Summary
+from bisector.wording import about, at_most, counted, percent, percent_range, visible
+
+
+def certificate_sentences(summary: Summary) -> list[str]:
+    """One sentence each for necessary, sufficient and complete, then the engine's notes.
+
+    Empty where a certificate makes no sense: a failed measurement, or nothing known at all.
+    """
+    if summary.stop_reason == "failed" or summary.root is None:
+        return []
+    if summary.verdict == "insensitive":
+        sentences = [_everything(summary)]
+    else:
+        sentences = [_necessary(summary), _sufficient(summary), _complete(summary)]
+    return sentences + [visible(note) for note in summary.certificate.notes]
+
+
+def _everything(summary: Summary) -> str:
+    complete = summary.certificate.complete
+    if complete.holds is None or complete.complement_drop_upper95 is None:
+        root = summary.root
+        if root is None or root.estimated_gain is None:
+            return "Everything together: not tested in fresh runs."
+        bound = at_most(root.estimated_gain.ci95[1])
+        return f"Everything together could gain at most {bound} (95% bound)."
+    dose = _dose(summary)
+    bound = at_most(complete.complement_drop_upper95)
+    held = "" if complete.holds else ", which is more than was allowed for"
+    return f"Everything together{dose} costs at most {bound} of throughput (95% bound){held}."
+
+
+def _necessary(summary: Summary) -> str:
+    part = summary.certificate.necessary
+    n = counted(len(summary.sensitive), "entry", "entries")
+    if part.holds is None:
+        return "Necessary (each entry alone lowers throughput): not tested."
+    if not part.holds:
+        return "Necessary: failed; not every entry alone lowered throughput in fresh runs."
+    confidence = summary.settings.get("confidence")
+    level = ""
+    if isinstance(confidence, float):
+        level = f", family-wise confidence {percent(confidence)}"
+    worst = max(part.p_values.values(), default=None)
+    p = "" if worst is None else f" (largest p-value {worst:.1g}{level})"
+    each = "the entry alone" if len(summary.sensitive) == 1 else f"each of the {n} alone"
+    return f"Necessary: {each}{_dose(summary)} lowers throughput{p}."
+
+
+def _sufficient(summary: Summary) -> str:
+    part = summary.certificate.sufficient
+    if part.holds is None or part.explained is None:
+        return "Sufficient (the set alone accounts for the whole effect): not tested."
+    share = about(part.explained)
+    if part.ci95 is not None:
+        share += f" [{percent_range(*part.ci95)}]"
+    if not part.holds:
+        return f"Sufficient: failed; the set alone reproduces only {share} of the drop of *:*."
+    return f"Sufficient: slowing only the set reproduces {share} of the drop of *:*."
+
+
+def _complete(summary: Summary) -> str:
+    part = summary.certificate.complete
+    if part.holds is None or part.complement_drop_upper95 is None:
+        return "Complete (everything else does not matter): not tested."
+    drop = at_most(part.complement_drop_upper95)
+    if part.complement_gain_upper95 is None:
+        worth = f"costs at most {drop} of throughput"
+    else:
+        gain = at_most(part.complement_gain_upper95)
+        worth = f"costs at most {drop} of throughput, so it could gain at most {gain}"
+    if not part.holds:
+        return f"Complete: failed; slowing everything else {worth}, which is too much to leave out."
+    return f"Complete: slowing everything else {worth}."
+
+
+def _dose(summary: Summary) -> str:
+    dose = summary.certificate.dose
+    return "" if dose is None else f", slowed by {percent(dose)},"
