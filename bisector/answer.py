@@ -1,7 +1,8 @@
 """What the engine knows, at any moment: frozen values, no formatting, no I/O.
 
 The engine can give an `Answer` after every observation (anytime); the summary and every report are
-made from it. Fractions are fractions (0.05 is 5 %), times are seconds unless the name says otherwise.
+made from it. Fractions are fractions (0.05 is 5 %), times are seconds unless the name says
+otherwise.
 """
 
 from __future__ import annotations
@@ -29,7 +30,8 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """One dose of a dose-response curve. Throughput is in the metric's own unit per second (or 1/t)."""
+    """One dose of a dose-response curve. Throughput is in the metric's own unit per second (or
+    1/t)."""
 
     dose: float
     injected_ns_per_unit: float
@@ -40,8 +42,9 @@ class CurvePoint:
 class Effect:
     """What slowing one set of functions did.
 
-    ``gain`` = (t - t0) / dose / t0; ``drop`` = 1 - X/X0 at ``dose``; ``critical_fraction`` = increase
-    of time per unit / injected time per unit, as counted (None where nothing was injected).
+    ``gain`` = (t - t0) / dose / t0; ``drop`` = 1 - X/X0 at ``dose``; ``critical_fraction`` =
+    increase of time per unit / injected time per unit, as counted (None where nothing was
+    injected).
     """
 
     dose: float
@@ -58,7 +61,8 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A member of the minimal sensitive set: one function, or a subtree that matters only together."""
+    """A member of the minimal sensitive set: one function, or a subtree that matters only
+    together."""
 
     target: str
     kind: Kind
@@ -90,7 +94,8 @@ class Unresolved:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """What the fresh runs showed. ``None`` means: not tested (the budget ended, or nothing to test).
+    """What the fresh runs showed. ``None`` means: not tested (the budget ended, or nothing to
+    test).
 
     ``explained`` is the share of the drop of ``*:*`` that the set alone reproduces;
     ``complement_drop_upper95`` bounds the throughput drop of everything except the set.
@@ -109,7 +114,8 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """The undelayed program: throughput (metric's unit, or units per second), its spread and runs."""
+    """The undelayed program: throughput (metric's unit, or units per second), its spread and
+    runs."""
 
     throughput: Interval
     time_per_unit_s: float

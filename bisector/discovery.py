@@ -1,9 +1,9 @@
 """What a real run showed: modules, functions, calls and own time. Plain data, made by the executor.
 
-Invariant: times are already corrected for the cost of watching, per unit of work, and summed over the
-lanes (threads) of all processes; so `Function.own_s` over all functions may exceed the time per unit
-of a program that overlaps work. The tree, the doses and every prior of the search are made from
-this and from nothing else.
+Invariant: times are already corrected for the cost of watching, per unit of work, and summed over
+the lanes (threads) of all processes; so `Function.own_s` over all functions may exceed the time
+per unit of a program that overlaps work. The tree, the doses and every prior of the search are
+made from this and from nothing else.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class SiteProfile:
-    """Own time charged to one place of a function (see `injector.plan.Site` for ``at`` and ``offset``).
+    """Own time charged to one place of a function (see `injector.plan.Site` for ``at`` and
+    ``offset``).
 
     Seconds per *visit*, by state.
     """
@@ -38,7 +39,8 @@ class CodeProfile:
 class Function:
     """One target: everything that shares ``module:qualname``, over all processes and threads.
 
-    ``calls``, ``gil_s``, ``nogil_s`` and ``wait_s`` are per unit of work, in the measurement window.
+    ``calls``, ``gil_s``, ``nogil_s`` and ``wait_s`` are per unit of work, in the measurement
+    window.
     """
 
     target: str
@@ -49,10 +51,24 @@ class Function:
     nogil_s: float
     wait_s: float
     codes: tuple[CodeProfile, ...] = ()
+    calls_total: float = 0.0
+    """Calls in the whole discovery run, outside the window too (not per unit)."""
     processes: tuple[str, ...] = ()
     """Names of the processes it ran in (``main``, ``child 1`` ...)."""
     unresolved: str | None = None
     """Why its dose cannot be placed faithfully (for example: 3.11 without line events), or None."""
+
+    @property
+    def own_per_call_s(self) -> float:
+        """Own time of one call, all states, over the whole run: what a dose of 1 adds per call."""
+        total = sum(
+            site.visits * (site.gil_s + site.nogil_s + site.wait_s)
+            for code in self.codes
+            for site in code.sites
+        )
+        if total > 0.0 and self.calls_total > 0.0:
+            return total / self.calls_total
+        return self.own_s / self.calls if self.calls > 0.0 else 0.0
 
     @property
     def own_s(self) -> float:
@@ -64,8 +80,8 @@ class Function:
 class Discovery:
     """The module tree's raw material. ``imports``: (importer, imported) pairs, first importer only.
 
-    ``calls_between``: (caller target, callee target, calls per unit). ``window_s`` is the measurement
-    window the rates were taken in and ``units`` the units of work in it.
+    ``calls_between``: (caller target, callee target, calls per unit). ``window_s`` is the
+    measurement window the rates were taken in and ``units`` the units of work in it.
     """
 
     functions: tuple[Function, ...]

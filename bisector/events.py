@@ -43,7 +43,8 @@ class EstimateUpdated:
 
 @dataclass(frozen=True, slots=True)
 class NodeJudged:
-    """A node got a verdict in the search: sensitive, insensitive, unresolved (exploratory, not the claim)."""
+    """A node got a verdict in the search: sensitive, insensitive, unresolved (exploratory, not the
+    claim)."""
 
     target: str
     functions: int

@@ -1,9 +1,10 @@
 """The words the engine and whoever executes its experiments speak: requests out, observations in.
 
-The engine never spawns, sleeps, prints or reads a clock. It asks for one `RunRequest` at a time and is
-told a `RunObserved`; both are plain frozen data that the journal stores, so that replaying the
-observations of a journal rebuilds the engine's state exactly. An executor that starts one process
-per request and one that switches windows inside a living process implement the same `Executor`.
+The engine never spawns, sleeps, prints or reads a clock. It asks for one `RunRequest` at a time
+and is told a `RunObserved`; both are plain frozen data that the journal stores, so that replaying
+the observations of a journal rebuilds the engine's state exactly. An executor that starts one
+process per request and one that switches windows inside a living process implement the same
+`Executor`.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ class RunRequest:
 
     ``targets`` empty or ``dose`` 0 is a control. ``dose`` is the share of own time that is added
     (proportional), ``delay_ns`` the fixed delay per call instead (classic; None when proportional).
-    Runs of one ``block`` are made under the same conditions (same hash seed). ``limit_s``: a run that
-    lasts longer is stopped and reported as ``slow``.
+    Runs of one ``block`` are made under the same conditions (same hash seed). ``limit_s``: a run
+    that lasts longer is stopped and reported as ``slow``.
     """
 
     seq: int
@@ -50,10 +51,11 @@ class Delivered:
 class RunObserved:
     """What came of one run.
 
-    ``status`` ``ok``: ``value`` is the metric in its own unit and ``time_per_unit_s`` is derived from
-    it. ``slow``: stopped at ``limit_s``; ``time_per_unit_s`` is a lower bound. ``failed``: ``reason``
-    says why in one sentence. ``elapsed_s`` is active time since the investigation began, at the end of
-    this run: the engine's only notion of time. ``processes`` counts those that attached.
+    ``status`` ``ok``: ``value`` is the metric in its own unit and ``time_per_unit_s`` is derived
+    from it. ``slow``: stopped at ``limit_s``; ``time_per_unit_s`` is a lower bound. ``failed``:
+    ``reason`` says why in one sentence. ``elapsed_s`` is active time since the investigation
+    began, at the end of this run: the engine's only notion of time. ``processes`` counts those
+    that attached.
     """
 
     seq: int
@@ -70,7 +72,8 @@ class RunObserved:
 
 
 class Executor(Protocol):
-    """Carries out what the engine asks for: one process tree a run, or one window of a living one."""
+    """Carries out what the engine asks for: one process tree a run, or one window of a living
+    one."""
 
     def run(self, request: RunRequest) -> RunObserved:
         """Carry out one request; a benchmark's failure is an observation, never an exception."""

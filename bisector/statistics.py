@@ -1,14 +1,14 @@
 """Comparing repeated runs: small pure functions and one fit, on the scale of log time per unit.
 
-Model: ``log t = arm + block + noise``. Arms are what is compared (one of them the control), blocks are
-random effects (a block's runs share conditions and a stretch of time), the noise variance is pooled
-over arms. Tails are tamed with Huber weights (Huber 1964, k = 2). Effects are expressed on the scale
-of ``t/t0 - 1``, where contributions of a program's parts add up.
+Model: ``log t = arm + block + noise``. Arms are what is compared (one of them the control), blocks
+are random effects (a block's runs share conditions and a stretch of time), the noise variance is
+pooled over arms. Tails are tamed with Huber weights (Huber 1964, k = 2). Effects are expressed on
+the scale of ``t/t0 - 1``, where contributions of a program's parts add up.
 
 Looking at the data after every run and stopping when the answer is clear breaks fixed-sample tests.
-Bounds here come from a normal-mixture confidence sequence (Robbins 1970; Howard, Ramdas, McAuliffe and
-Sekhon 2021, eq. 14), which holds at every stopping time simultaneously; the estimated variance is paid for
-by replacing normal quantiles with Student's at the same tail probability.
+Bounds here come from a normal-mixture confidence sequence (Robbins 1970; Howard, Ramdas, McAuliffe
+and Sekhon 2021, eq. 14), which holds at every stopping time simultaneously; the estimated variance
+is paid for by replacing normal quantiles with Student's at the same tail probability.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ class Estimate:
 
 
 def t_quantile(tail: float, dof: float) -> float:
-    """Upper quantile of Student's t with ``dof`` degrees of freedom at tail probability ``tail``."""
+    """Upper quantile of Student's t with ``dof`` degrees of freedom at tail probability
+    ``tail``."""
     from scipy.special import stdtrit
 
     return float(-stdtrit(dof, tail))
@@ -57,8 +58,8 @@ def normal_tail(z: float) -> float:
 def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
     """Half-width of a confidence sequence of total error ``alpha`` (both sides), valid at any time.
 
-    ``scale`` is the effect size the mixture is tuned to; the guarantee does not depend on it, only the
-    width does (it is narrowest when the standard error is a fraction of ``scale``).
+    ``scale`` is the effect size the mixture is tuned to; the guarantee does not depend on it, only
+    the width does (it is narrowest when the standard error is a fraction of ``scale``).
     """
     if estimate.se <= 0.0:
         return 0.0
@@ -214,7 +215,8 @@ def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
         variance = max(quadratic / dof, 1e-10)
         # Conditional residuals: what is left of each run after its block's share.
         leftover = np.diag(1.0 / weights) @ inverse @ residual
-        # A residual's own expected size is smaller when its arm has few runs: do not down-weight then.
+        # A residual's own expected size is smaller when its arm has few runs: do not down-weight
+        # then.
         scale = 1.4826 * float(np.median(np.abs(leftover))) or math.sqrt(variance)
         scale = max(scale * math.sqrt(n / max(n - p, 1.0)), math.sqrt(variance) * 0.3)
         size = np.abs(leftover) / scale
@@ -257,4 +259,4 @@ def _block_ratio(
     block = max(0.0, (gained - within * (dof_total - dof_within)) / max(trace, 1e-9))
     estimate = min(block / max(within, 1e-12), 10.0)
     trust = dof_within / (dof_within + 4.0)
-    return trust * estimate + (1.0 - trust) * PRIOR_BLOCK_RATIO
+    return float(trust * estimate + (1.0 - trust) * PRIOR_BLOCK_RATIO)

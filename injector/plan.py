@@ -8,8 +8,9 @@ the command line, both of which move the stack and with it the speed of a progra
 
 Two ways to say what is delayed, which may be combined:
 
-* ``doses``: exact functions with a delay per visit of each *site*, made from discovery data. This is
-  the proportional dose ("every piece of this function takes a quarter longer, where it is spent").
+* ``doses``: exact functions with a delay per visit of each *site*, made from discovery data. This
+  is the proportional dose ("every piece of this function takes a quarter longer, where it is
+  spent").
 * ``rules``: lines of a targets file with one fixed delay per call at entry: the classic Speed Bump
   method.
 """
@@ -40,8 +41,9 @@ class PlanError(ValueError):
 class Site:
     """A place inside a function where a delay can be added.
 
-    ``offset`` is the byte offset of the instruction in ``co_code`` (-1 for ``entry`` and ``resume``);
-    ``delay_ns`` is added at every visit, on average: delays below the floor are carried as a debt.
+    ``offset`` is the byte offset of the instruction in ``co_code`` (-1 for ``entry`` and
+    ``resume``); ``delay_ns`` is added at every visit, on average: delays below the floor are
+    carried as a debt.
     """
 
     at: At
@@ -52,7 +54,8 @@ class Site:
 
 @dataclass(frozen=True, slots=True)
 class Dose:
-    """The delays of one code object. ``line`` (``co_firstlineno``) tells apart code that shares a name."""
+    """The delays of one code object. ``line`` (``co_firstlineno``) tells apart code that shares a
+    name."""
 
     target: str
     line: int
@@ -63,10 +66,11 @@ class Dose:
 class Plan:
     """One run's instructions. Times in nanoseconds unless the name says otherwise.
 
-    ``warmup_ms``/``duration_ms`` bound the window, counted from ``launched_ns`` (``time.monotonic_ns``
-    of the launch), in which delays are active and calls are counted; ``duration_ms`` None is no end.
-    ``progress`` is the ``module:qualname`` whose calls are the progress point. ``event_ns`` is what one
-    callback costs by itself (entry, site): it is part of the delivered dose and is counted as such.
+    ``warmup_ms``/``duration_ms`` bound the window, counted from ``launched_ns``
+    (``time.monotonic_ns`` of the launch), in which delays are active and calls are counted;
+    ``duration_ms`` None is no end. ``progress`` is the ``module:qualname`` whose calls are the
+    progress point. ``event_ns`` is what one callback costs by itself (entry, site): it is part of
+    the delivered dose and is counted as such.
     """
 
     mode: Literal["delay", "discover"] = "delay"
@@ -100,7 +104,9 @@ class Plan:
         except (ValueError, AttributeError) as error:
             raise PlanError(f"the plan is not a JSON object: {error}") from None
         if version != VERSION:
-            raise PlanError(f"the plan has format version {version!r}, this injector reads {VERSION}")
+            raise PlanError(
+                f"the plan has format version {version!r}, this injector reads {VERSION}"
+            )
         try:
             raw["doses"] = tuple(
                 Dose(d["target"], d["line"], tuple(Site(**s) for s in d["sites"]))

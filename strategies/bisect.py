@@ -1,11 +1,12 @@
 """Best-first bisection: split what matters into halves of equal prior mass, drop what cannot.
 
-For k isolated items among n that add up, the number of probes grows with k·log2(n/k). Three things make
-it safe on real programs:
+For k isolated items among n that add up, the number of probes grows with k·log2(n/k). Three things
+make it safe on real programs:
 
-* a half is inferred to matter only where parent and other half leave no other explanation, and a single
-  item that was only inferred is probed before it is reported;
-* a half that matters never clears the other: two balanced stages side by side each explain everything;
+* a half is inferred to matter only where parent and other half leave no other explanation, and a
+  single item that was only inferred is probed before it is reported;
+* a half that matters never clears the other: two balanced stages side by side each explain
+  everything;
 * where a set matters and neither half does, either many small parts add up (the set is reported as
   one) or the parts back each other up, and a minimal set is sought by `TaskStrategy.minimal`.
 """

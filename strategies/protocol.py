@@ -1,8 +1,10 @@
-"""What a search strategy is: `ask` for sets to slow, be `tell`-ed what came of it, name what was found.
+"""What a search strategy is: `ask` for sets to slow, be `tell`-ed what came of it, name what was
+found.
 
-A strategy is pure: no I/O, no clock, and any randomness from the seed it was given, so that the same
-outcomes always lead to the same questions. It decides *where to look*, never *what was found*: the
-engine measures each probe until it can judge it, and the certificate rests on other runs altogether.
+A strategy is pure: no I/O, no clock, and any randomness from the seed it was given, so that the
+same outcomes always lead to the same questions. It decides *where to look*, never *what was
+found*: the engine measures each probe until it can judge it, and the certificate rests on other
+runs altogether.
 
 Guarantees every strategy must give (the conformance suite in ``tests/strategies`` checks them):
 
@@ -34,8 +36,11 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """What is searched. ``gain`` is the measured gain of all items together with its bounds; an item
-    matters when its gain is at least ``threshold`` (same scale)."""
+    """What is searched.
+
+    ``gain`` is the measured gain of all items together with its bounds; an item matters when its
+    gain is at least ``threshold`` (same scale).
+    """
 
     items: tuple[Item, ...]
     gain: float

@@ -1,8 +1,8 @@
 """Searches written as straight-line generators, run side by side.
 
-A search step is a generator that yields a `Probe`, is sent its `Outcome`, and may start further steps.
-`TaskStrategy` runs any number of them: `ask` hands out what all of them wait for, most promising first.
-Subclasses in this package provide the first step and nothing else.
+A search step is a generator that yields a `Probe`, is sent its `Outcome`, and may start further
+steps. `TaskStrategy` runs any number of them: `ask` hands out what all of them wait for, most
+promising first. Subclasses in this package provide the first step and nothing else.
 """
 
 from __future__ import annotations
@@ -38,7 +38,8 @@ class TaskStrategy:
         raise TypeError(f"{type(self).__name__} does not say how to begin")
 
     def ask(self) -> tuple[Probe, ...]:
-        """Up to `BATCH` probes, largest mass first (ties: by name, so that order is reproducible)."""
+        """Up to `BATCH` probes, largest mass first (ties: by name, so that order is
+        reproducible)."""
         order = sorted(self._waiting, key=lambda p: (-self.mass(p.items), sorted(p.items)))
         return tuple(order[:BATCH])
 
@@ -101,8 +102,9 @@ class TaskStrategy:
     def minimal(self, names: tuple[str, ...]) -> Step:
         """Find one minimal set of ``names`` that still matters, given that all together do.
 
-        QuickXplain (Junker 2004): for monotone responses the set is 1-minimal (no member can be left
-        out), in about 2k·log2(n/k) + 2k probes for a set of k among n. What remains is then probed.
+        QuickXplain (Junker 2004): for monotone responses the set is 1-minimal (no member can be
+        left out), in about 2k·log2(n/k) + 2k probes for a set of k among n. What remains is then
+        probed.
         """
         core = yield from self._explain((), names, False)
         outcome = yield Probe(frozenset(core))

@@ -1,0 +1,248 @@
+"""The certificate: what is claimed rests on fresh runs that the search did not see.
+
+Each block slows, next to an undelayed run, every member of the set alone (necessary), the set
+(sufficient), everything (what there is to explain) and everything but the set (complete), all at
+one dose within the range where the response is linear. Bounds are anytime-valid, so it may stop as
+soon as all is clear; members share the error by Holm's method. What fails is said; one retry has
+its own share of the error.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bisector.answer import Certificate, Finding, Interval
+from bisector.events import PhaseBegan
+from bisector.finalists import Finalist
+from bisector.lab import BudgetOver, Lab, Steps
+from bisector.search import publish, search
+from bisector.statistics import Estimate, holm, ratio_interval, sequence_p_value, sequence_radius
+from bisector.trials import Arm
+
+EXPLAINED = 0.9
+"""The set must account for this share of the gain of everything."""
+
+EXPLAINED_LEAST = 0.8
+"""What the lower bound of the explained share must reach."""
+
+MIN_BLOCKS = 3
+MAX_BLOCKS = 60
+
+
+def certify(lab: Lab) -> Steps:
+    """Test the finalists on fresh runs; leaves findings, certificate and verdict in ``lab``."""
+    lab.deadline_s = lab.settings.budget_s
+    alpha = 1.0 - lab.settings.confidence
+    for attempt, share in enumerate((0.75 * alpha, 0.25 * alpha)):
+        members = list(lab.finalists.members)
+        if not members:
+            lab.warn("slowing everything lowers throughput, but no part of it was found that does")
+            raise BudgetOver
+        trial = _Attempt(lab, members, share)
+        yield from trial.run()
+        if trial.certified:
+            lab.know(verdict="sensitive", stop_reason="certified")
+            return
+        if attempt or trial.out_of_time:
+            break
+        lab.emit(PhaseBegan("retry", trial.trouble))
+        lab.finalists.members = [m for m in members if m.target not in trial.refuted]
+        if trial.complement_matters:
+            yield from search(lab, within=trial.complement)
+        elif not trial.refuted:
+            break
+        lab.deadline_s = lab.settings.budget_s
+    lab.know(verdict="inconclusive", stop_reason="budget")
+
+
+class _Attempt:
+    """One certificate: its arms, its runs and what they show so far."""
+
+    def __init__(self, lab: Lab, members: list[Finalist], alpha: float) -> None:
+        self.lab = lab
+        self.members = members
+        self.alpha = alpha
+        self.dose = _dose(lab)
+        self.trials = lab.trials()
+        chosen = frozenset().union(*(m.functions for m in members))
+        self.complement = lab.everything - chosen
+        self.everything = Arm(lab.everything, self.dose)
+        self.chosen = Arm(chosen, self.dose)
+        self.alone = [Arm(m.functions, self.dose) for m in members]
+        self.rest = Arm(self.complement, self.dose)
+        self.certified = False
+        self.out_of_time = False
+        self.complement_matters = False
+        self.refuted: set[str] = set()
+        self.trouble = ""
+
+    def run(self) -> Steps:
+        arms = list(
+            dict.fromkeys(
+                arm for arm in (*self.alone, self.chosen, self.everything, self.rest) if arm.targets
+            )
+        )
+        try:
+            for done in range(1, MAX_BLOCKS + 1):
+                yield from self.lab.run_block(self.trials, arms, "certificate")
+                if done >= MIN_BLOCKS and self.judge():
+                    return
+        except BudgetOver:
+            self.out_of_time = True
+            self.judge()
+            self.lab.know(verdict="inconclusive", stop_reason="budget")
+            raise
+
+    def judge(self) -> bool:
+        """Read the runs so far; True when every question has an answer."""
+        lab, trials = self.lab, self.trials
+        if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
+            return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
+        threshold = lab.settings.threshold
+        fit = trials.fit()
+        scale = max(threshold * self.dose, 1e-6)
+        p_values = [sequence_p_value(fit.effect(arm), scale) for arm in self.alone]
+        adjusted = holm(p_values)
+        necessary = all(p <= self.alpha for p in adjusted)
+        self.refuted = {
+            m.target
+            for m, arm in zip(self.members, self.alone, strict=True)
+            if self._below(arm, 0.5 * threshold)
+        }
+        explained = self._explained()
+        sufficient: bool | None = None
+        if explained.lo >= EXPLAINED_LEAST:
+            sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
+        elif explained.hi < EXPLAINED:
+            sufficient = False
+        complete, rest_gain_hi, rest_drop_hi = self._complete()
+        self._publish(
+            adjusted,
+            Certificate(
+                necessary=True if necessary else (False if self.refuted else None),
+                necessary_p_values=tuple(
+                    (m.target, p) for m, p in zip(self.members, adjusted, strict=True)
+                ),
+                sufficient=sufficient,
+                explained=explained,
+                complete=complete,
+                complement_drop_upper95=rest_drop_hi,
+                complement_gain_upper95=rest_gain_hi,
+                dose=self.dose,
+                notes=self._notes(sufficient, complete),
+            ),
+        )
+        self.certified = bool(necessary and sufficient and complete)
+        self.complement_matters = complete is False
+        self.trouble = "; ".join(self._notes(sufficient, complete))
+        return self.certified or bool(self.refuted) or complete is False or sufficient is False
+
+    def _below(self, arm: Arm, share: float) -> bool:
+        bounds = self.trials.bounds(arm, self.alpha, share)
+        root = self.lab.known.root
+        return bounds is not None and root is not None and bounds.hi < share * root.gain.estimate
+
+    def _explained(self) -> Interval:
+        """Effect of the set over effect of everything; scaled where the set was dosed
+        differently."""
+        trials, fit = self.trials, self.trials.fit()
+        if self.chosen == self.everything:
+            return Interval(1.0, 1.0, 1.0)
+        part, whole = fit.effect(self.chosen), fit.effect(self.everything)
+        if whole.value <= 0.0:
+            return Interval(0.0, 0.0, 1.0)
+        covariance = fit.effect_covariance(self.chosen, self.everything)
+        ratio, _, _ = ratio_interval(part, whole, covariance, 1.0)
+        unit = replace(part, value=ratio, se=_ratio_se(part, whole, covariance))
+        radius = sequence_radius(unit, 0.05, 0.1)
+        correction = trials.dose(self.everything) / max(trials.dose(self.chosen), 1e-12)
+        return Interval(
+            ratio * correction, (ratio - radius) * correction, (ratio + radius) * correction
+        )
+
+    def _complete(self) -> tuple[bool | None, float | None, float | None]:
+        lab, trials = self.lab, self.trials
+        whole = trials.gain(self.everything)
+        if not self.complement:
+            return True, 0.0, 0.0
+        if lab.is_hopeless(trials, self.rest):
+            return False, None, None
+        bounds = trials.bounds(self.rest, 0.1, lab.settings.threshold)
+        if bounds is None:
+            return True, 0.0, 0.0
+        if whole is None:
+            return None, None, None
+        effect_hi = max(bounds.hi, 0.0) * trials.dose(self.rest)
+        limit = (1.0 - EXPLAINED) * whole.value
+        complete = True if bounds.hi < limit else (False if bounds.lo > limit else None)
+        return complete, bounds.hi, effect_hi / (1.0 + effect_hi)
+
+    def _publish(self, adjusted: list[float], certificate: Certificate) -> None:
+        """Fresh effects replace the search's; shape, slack and curve come from its sweep."""
+        lab = self.lab
+        if lab.finalists.trials is not None:
+            publish(lab, lab.finalists.trials)
+        explored = {f.target: f for f in lab.known.sensitive}
+        findings = []
+        for member, arm, p in zip(self.members, self.alone, adjusted, strict=True):
+            effect = self.trials.effect(arm, lab.settings.threshold)
+            before = explored.get(member.target)
+            if effect is None:
+                continue
+            if before is not None:
+                effect = replace(
+                    effect,
+                    delay_ns=before.effect.delay_ns,
+                    shape=before.effect.shape,
+                    slack_ns_per_unit=before.effect.slack_ns_per_unit,
+                    curve=before.effect.curve,
+                )
+            findings.append(
+                Finding(
+                    member.target,
+                    member.kind,
+                    tuple(sorted(member.functions)),
+                    effect,
+                    p,
+                    member.co_critical_with,
+                )
+            )
+        root = self.trials.effect(self.everything, lab.settings.threshold)
+        if root is not None and lab.known.root is not None:
+            old = lab.known.root
+            lab.know(
+                root=replace(
+                    root,
+                    delay_ns=old.delay_ns,
+                    shape=old.shape,
+                    slack_ns_per_unit=old.slack_ns_per_unit,
+                    curve=old.curve,
+                )
+            )
+        lab.know(
+            sensitive=tuple(sorted(findings, key=lambda f: -f.effect.gain.estimate)),
+            certificate=certificate,
+        )
+
+    def _notes(self, sufficient: bool | None, complete: bool | None) -> tuple[str, ...]:
+        notes = []
+        if self.refuted:
+            notes.append(
+                "slowing it alone did not lower throughput again: "
+                + ", ".join(sorted(self.refuted))
+            )
+        if sufficient is False:
+            notes.append("slowing only the set does not reproduce the drop of *:*")
+        if complete is False:
+            notes.append("everything outside the set still lowers throughput by a tenth or more")
+        return tuple(notes)
+
+
+def _dose(lab: Lab) -> float:
+    """The search's dose, unless a response bends below it: then the base dose."""
+    return lab.finalists.dose if lab.finalists.linear else lab.base_dose
+
+
+def _ratio_se(part: Estimate, whole: Estimate, covariance: float) -> float:
+    _, low, high = ratio_interval(part, whole, covariance, 1.0)
+    return 0.5 * (high - low)

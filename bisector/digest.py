@@ -1,0 +1,257 @@
+"""From raw records of one discovery run to rates per unit of work.
+
+Two corrections make raw counters comparable with an unwatched run: the cost of watching is taken
+out of every function's own time, and only the *window* counts, the stretch in which the program
+does its steady work, so that imports and warm-up do not dilute rates per unit. Without a window
+given by the user it is found from the data: the hull that the bulk of repeatedly called code
+agrees on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
+from injector.ledger import Entry, ProcessRecord
+
+REPEATED = 8
+"""Code called at least this often says when the steady work began and ended."""
+
+
+@dataclass(slots=True)
+class _Code:
+    """One code object in one process: its counters in the window, corrected, in seconds."""
+
+    target: str
+    file: str
+    line: int
+    process: str
+    calls: float
+    seconds: list[float]
+    first_ns: int
+    last_ns: int
+    sites: dict[tuple[str, int], list[float]] = field(default_factory=dict)
+
+
+def digest(
+    records: Sequence[ProcessRecord],
+    *,
+    time_per_unit_s: float,
+    window: tuple[float, float] | None,
+    whole_run_is_unit: bool,
+    overheads: dict[str, float],
+) -> Discovery:
+    """Discovery data of one run.
+
+    Args:
+        records: what every process of the run left behind.
+        time_per_unit_s: of this very run, by its own metric.
+        window: (start, end) in monotonic seconds if the user gave one; counters then cover just
+        that. whole_run_is_unit: the run is one unit of work, start-up included.
+        overheads: ns charged to a function per own call (``callee``), per call it makes
+        (``caller``)
+            and per event in its own time (``site``).
+    """
+    codes: list[_Code] = []
+    edges: dict[tuple[str, str], float] = {}
+    imports: dict[tuple[str, str], None] = {}
+    modules: dict[str, None] = {}
+    warnings: dict[str, None] = {}
+    unresolved: dict[str, str] = {}
+    ends: dict[int, int] = {}
+    for number, record in enumerate(records):
+        name = "main" if number == 0 else str(record.header.get("name") or f"child {number}")
+        by_slot: dict[int, _Code] = {}
+        sites: list[Entry] = []
+        raw_edges: list[Entry] = []
+        for entry in record.entries:
+            match entry.kind:
+                case "function":
+                    code = _code(entry, name, overheads)
+                    by_slot[entry.fields["slot"]] = code
+                    codes.append(code)
+                    ends[id(code)] = _end_ns(record)
+                case "site":
+                    sites.append(entry)
+                case "edge":
+                    raw_edges.append(entry)
+                case "import":
+                    imports[entry.fields.get("importer") or "", entry.fields["module"]] = None
+                    modules[entry.fields["module"]] = None
+                case "unplaced":
+                    unresolved[entry.fields["target"]] = entry.fields["reason"]
+                case "error":
+                    warnings[
+                        f"the injector reported {entry.fields.get('type')}: "
+                        f"{entry.fields.get('message')}"
+                    ] = None
+        for entry in sites:
+            owner = by_slot.get(entry.fields["function"])
+            if owner is not None:
+                visits, gil, nogil, wait = entry.counters[:4]
+                owner.sites[entry.fields["at"], entry.fields["offset"]] = [
+                    float(visits),
+                    gil / 1e9,
+                    nogil / 1e9,
+                    wait / 1e9,
+                ]
+        for entry in raw_edges:
+            caller = by_slot.get(entry.fields["caller"])
+            callee = by_slot.get(entry.fields["callee"])
+            if caller and callee:
+                key = (caller.target, callee.target)
+                edges[key] = edges.get(key, 0.0) + entry.counters[0]
+    if whole_run_is_unit:
+        shares = [1.0] * len(codes)
+        start_s, end_s = 0.0, time_per_unit_s
+    elif window is not None:
+        shares = [1.0] * len(codes)
+        start_s, end_s = window
+    else:
+        start_s, end_s = _steady(codes)
+        shares = [_share(code, ends[id(code)], start_s, end_s) for code in codes]
+    units = 1.0 if whole_run_is_unit else max((end_s - start_s) / time_per_unit_s, 1e-9)
+    functions = _functions(codes, shares, units, unresolved)
+    header = records[0].header if records else {}
+    return Discovery(
+        functions=functions,
+        imports=tuple(imports),
+        calls_between=tuple((a, b, n / units) for (a, b), n in edges.items()),
+        modules=tuple(modules),
+        window_s=end_s - start_s,
+        units=units,
+        processes=len(records),
+        backend=str(header.get("backend", "")),
+        compiled=bool(header.get("compiled", False)),
+        warnings=tuple(warnings),
+    )
+
+
+def _code(entry: Entry, process: str, overheads: dict[str, float]) -> _Code:
+    calls, gil, nogil, wait, callees, events, first_ns, last_ns = entry.counters[:8]
+    watching = (
+        calls * overheads.get("callee", 0.0)
+        + callees * overheads.get("caller", 0.0)
+        + events * overheads.get("site", 0.0)
+    )
+    # A floor keeps a function that is nearly all overhead in the tree, at a tenth of its raw time.
+    own = max(gil - watching, 0.1 * gil)
+    return _Code(
+        target=entry.fields["target"],
+        file=entry.fields.get("file", ""),
+        line=entry.fields.get("line", 0),
+        process=process,
+        calls=float(calls),
+        seconds=[own / 1e9, nogil / 1e9, wait / 1e9],
+        first_ns=first_ns,
+        last_ns=last_ns,
+    )
+
+
+def _end_ns(record: ProcessRecord) -> int:
+    """When the process ended, as far as its own records tell (monotonic ns)."""
+    last = max(
+        (entry.counters[7] for entry in record.entries if entry.kind == "function"), default=0
+    )
+    detached = next((e.counters[1] for e in record.entries if e.kind == "process"), 0)
+    return max(last, detached)
+
+
+def _steady(codes: list[_Code]) -> tuple[float, float]:
+    """The hull of the steady work in seconds: own-time-weighted medians of first and last calls."""
+    repeated = [code for code in codes if code.calls >= REPEATED and code.last_ns > code.first_ns]
+    if not repeated:
+        times = [t for code in codes for t in (code.first_ns, code.last_ns) if t]
+        own = sum(sum(code.seconds) for code in codes)
+        if not times:
+            return 0.0, 1e-9
+        start = min(times) / 1e9
+        return start, max(max(times) / 1e9, start + own, start + 1e-9)
+    weights = [sum(code.seconds) + 1e-9 for code in repeated]
+    start = _weighted_median([code.first_ns / 1e9 for code in repeated], weights)
+    end = _weighted_median(
+        [(code.last_ns + sum(code.seconds) * 1e9 / code.calls) / 1e9 for code in repeated], weights
+    )
+    return (start, end) if end > start else (end - 1e-6, end)
+
+
+def _weighted_median(values: list[float], weights: list[float]) -> float:
+    half = sum(weights) / 2.0
+    running = 0.0
+    for value, weight in sorted(zip(values, weights, strict=True)):
+        running += weight
+        if running >= half:
+            return value
+    return max(values)
+
+
+def _share(code: _Code, process_end_ns: int, start_s: float, end_s: float) -> float:
+    """The share of a code object's activity that fell into the window.
+
+    Code called a few times may be active long after its last call (a main loop), so its activity is
+    taken to last to the end of its process.
+    """
+    first, last = code.first_ns / 1e9, code.last_ns / 1e9
+    if code.calls < REPEATED:
+        last = max(last, process_end_ns / 1e9)
+    if last <= first:
+        return 1.0 if start_s <= first <= end_s else 0.0
+    overlap = min(last, end_s) - max(first, start_s)
+    return min(1.0, max(0.0, overlap / (last - first)))
+
+
+def _functions(
+    codes: list[_Code], shares: list[float], units: float, unresolved: dict[str, str]
+) -> tuple[Function, ...]:
+    grouped: dict[str, list[tuple[_Code, float]]] = {}
+    for code, share in zip(codes, shares, strict=True):
+        grouped.setdefault(code.target, []).append((code, share))
+    functions = []
+    for target, members in grouped.items():
+        totals = [0.0, 0.0, 0.0]
+        calls = 0.0
+        profiles: dict[int, dict[tuple[str, int], list[float]]] = {}
+        for code, share in members:
+            calls += code.calls * share / units
+            for state in range(3):
+                totals[state] += code.seconds[state] * share / units
+            charged = sum(site[1] for site in code.sites.values())
+            # Sites hold raw time: scale them to the corrected own time of their function.
+            scale = code.seconds[0] / charged if charged > 0.0 else 1.0
+            into = profiles.setdefault(code.line, {})
+            for key, (visits, gil, nogil, wait) in code.sites.items():
+                sums = into.setdefault(key, [0.0, 0.0, 0.0, 0.0])
+                for index, value in enumerate((visits, gil * scale, nogil, wait)):
+                    sums[index] += value
+            if not code.sites and code.calls > 0:
+                sums = into.setdefault(("entry", -1), [0.0, 0.0, 0.0, 0.0])
+                for index, value in enumerate((code.calls, *code.seconds)):
+                    sums[index] += value
+        first = members[0][0]
+        functions.append(
+            Function(
+                target=target,
+                file=first.file,
+                line=first.line,
+                calls=calls,
+                gil_s=totals[0],
+                nogil_s=totals[1],
+                wait_s=totals[2],
+                calls_total=sum(code.calls for code, _ in members),
+                codes=tuple(
+                    CodeProfile(
+                        line,
+                        tuple(
+                            SiteProfile(at, offset, v, g / v, n / v, w / v)
+                            for (at, offset), (v, g, n, w) in sorted(sites.items())
+                            if v > 0
+                        ),
+                    )
+                    for line, sites in sorted(profiles.items())
+                ),
+                processes=tuple(sorted({code.process for code, _ in members})),
+                unresolved=unresolved.get(target),
+            )
+        )
+    return tuple(sorted(functions, key=lambda f: f.target))

@@ -1,0 +1,103 @@
+"""The investigation as an I/O-free state machine: `ask` for a run, `tell` what came of it.
+
+The stages read top to bottom in `Engine._investigate`; each is a generator that yields requests and
+is sent observations, so the same observations always lead to the same answer, which is how a
+journal is replayed. The engine knows time only as ``elapsed_s`` of what it was told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from bisector.answer import Answer
+from bisector.certificate import certify
+from bisector.events import Event, PhaseBegan
+from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
+from bisector.observations import RunObserved, RunRequest
+from bisector.root import judge_root
+from bisector.search import search
+
+__all__ = ["Engine", "EngineSettings"]
+
+BASELINE_RUNS = 4
+
+
+class Engine:
+    """See the module docstring."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.lab = Lab(settings)
+        self.runs = 0
+        self._steps = self._investigate()
+        self._pending: RunRequest | None = next(self._steps, None)
+
+    def ask(self) -> RunRequest | None:
+        """The run wanted next, or None when the investigation is over."""
+        return self._pending
+
+    def tell(self, observed: RunObserved) -> None:
+        """What came of the pending request.
+
+        Raises:
+            UsageError: the patterns given match nothing that ran.
+        """
+        if self._pending is None or observed.seq != self._pending.seq:
+            raise ValueError(f"observation {observed.seq} answers no pending request")
+        self.lab.elapsed_s = max(self.lab.elapsed_s, observed.elapsed_s)
+        self.runs += 1
+        try:
+            self._pending = self._steps.send(observed)
+        except StopIteration:
+            self._pending = None
+
+    def answer(self) -> Answer:
+        """Everything known so far."""
+        return replace(
+            self.lab.known,
+            baseline=self.lab.baseline_known(),
+            discovery=self.lab.discovery,
+            runs=self.runs,
+            experiments=self.lab.experiments,
+        )
+
+    def drain_events(self) -> list[Event]:
+        """Events since the last call."""
+        return self.lab.drain_events()
+
+    def _investigate(self) -> Steps:
+        lab = self.lab
+        try:
+            yield from self._calibrate()
+            lab.emit(PhaseBegan("root", f"slowing all {len(lab.everything)} functions"))
+            yield from judge_root(lab)
+            if lab.known.verdict == "insensitive":
+                lab.know(stop_reason="certified")
+                return
+            lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
+            yield from search(lab)
+            lab.emit(PhaseBegan("certificate", "fresh runs"))
+            yield from certify(lab)
+        except BudgetOver:
+            lab.know(stop_reason="budget")
+        except BenchmarkBroken as broken:
+            lab.know(verdict="inconclusive", stop_reason="failed", failure=str(broken))
+
+    def _calibrate(self) -> Steps:
+        lab = self.lab
+        lab.emit(PhaseBegan("calibration", "undelayed runs"))
+        observed = yield lab.request("discard", limit_s=lab.settings.timeout_s)
+        if observed.status != "ok" or observed.time_per_unit_s is None:
+            raise BenchmarkBroken(observed.reason or "the benchmark could not be measured")
+        lab.wall_s = observed.wall_s
+        lab.metric_is_time = observed.time_per_unit_s == observed.wall_s
+        yield from lab.control(lab.baseline, "baseline")
+        lab.emit(PhaseBegan("discovery", "which modules, functions, calls, own times"))
+        limit = lab.settings.timeout_s or max(60.0, 20.0 * lab.wall_s)
+        observed = yield lab.request("discover", limit_s=limit)
+        if observed.status != "ok" or observed.discovery is None:
+            raise BenchmarkBroken(
+                f"the discovery run failed: {observed.reason or 'no data came back'}"
+            )
+        lab.learn(observed.discovery)
+        for _ in range(BASELINE_RUNS - 1):
+            yield from lab.control(lab.baseline, "baseline")

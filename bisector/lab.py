@@ -1,0 +1,313 @@
+"""The laboratory the stages of an investigation work in: state, blocks of runs, and the budget.
+
+Stages are generators that yield `RunRequest` and are sent `RunObserved`; everything they share is
+here. Nothing in here spawns, sleeps, prints or reads a clock: time is ``elapsed_s`` of what was
+observed.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Generator, Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from bisector.answer import Answer, Baseline, Interval, Pruned, PruneReason, Unresolved
+from bisector.discovery import Discovery
+from bisector.errors import UsageError
+from bisector.events import Event, Warned
+from bisector.finalists import Finalists
+from bisector.observations import Purpose, RunObserved, RunRequest
+from bisector.statistics import CONTROL, Measurements, t_quantile
+from bisector.tree import ROOT, Tree
+from bisector.trials import Arm, OwnTime, Trials
+from injector.patterns import parse
+
+Steps = Generator[RunRequest, RunObserved, None]
+
+FAILURES_ALLOWED = 2
+"""An undelayed benchmark that fails more often than this in a row ends the investigation."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """What the engine needs to know of the user's wishes. Times in seconds, shares as fractions."""
+
+    budget_s: float = 600.0
+    threshold: float = 0.05
+    min_gain: float = 0.01
+    confidence: float = 0.95
+    seed: int = 0
+    dose: float | None = None
+    delay_ns: float | None = None
+    strategy: str = "bisect"
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    timeout_s: float | None = None
+
+
+class BudgetOver(Exception):
+    """The stage's share of the budget is spent; what is known so far is the answer."""
+
+
+class BenchmarkBroken(Exception):
+    """The undelayed benchmark cannot be measured; the message says why."""
+
+
+class Lab:
+    """See the module docstring. Attributes are read by the stages."""
+
+    def __init__(self, settings: EngineSettings) -> None:
+        self.settings = settings
+        self.random = random.Random(settings.seed)
+        self.elapsed_s = 0.0
+        self.deadline_s = settings.budget_s
+        self.experiments = 0
+        self.block = 0
+        self.wall_s = 0.0
+        """Wall time of one undelayed run: what a run costs."""
+        self.metric_is_time = False
+        self.baseline = Measurements()
+        self.discovery: Discovery | None = None
+        self.tree = Tree(())
+        self.own = OwnTime({})
+        self.everything: frozenset[str] = frozenset()
+        self.finalists = Finalists()
+        self.known = Answer(stop_reason="interrupted")
+        self._events: list[Event] = []
+        self._seq = 0
+
+    def learn(self, discovery: Discovery) -> None:
+        """Take in what ran: choose the targets, build the tree.
+
+        Raises:
+            UsageError: the patterns given match nothing that ran.
+        """
+        self.discovery = discovery
+        settings = self.settings
+        patterns = parse([*(settings.include or (ROOT,)), *(f"!{p}" for p in settings.exclude)])
+        chosen = [
+            function
+            for function in discovery.functions
+            if patterns.matches(
+                function.target.partition(":")[0], function.target.partition(":")[2], function.file
+            )
+        ]
+        if not chosen:
+            asked = ", ".join((*settings.include, *(f"!{p}" for p in settings.exclude))) or ROOT
+            raise UsageError(
+                f"no function that ran matches {asked}: {len(discovery.functions)} functions ran, "
+                "the first by name is "
+                f"{discovery.functions[0].target if discovery.functions else '(none)'}"
+            )
+        refused = [f for f in chosen if f.unresolved is not None]
+        self.know(
+            unresolved=tuple(Unresolved(f.target, (f.target,), f.unresolved or "") for f in refused)
+        )
+        usable = {f.target: f for f in chosen if f.unresolved is None and f.own_per_call_s > 0.0}
+        self.tree = Tree(usable.values())
+        self.own = OwnTime(usable, settings.delay_ns)
+        self.everything = frozenset(usable)
+        for warning in discovery.warnings:
+            self.warn(warning)
+
+    # -- what stages use --------------------------------------------------------------------------
+
+    @property
+    def base_dose(self) -> float:
+        """The dose an investigation starts with."""
+        if self.settings.delay_ns is not None:
+            return 1.0
+        return self.settings.dose or 0.25
+
+    @property
+    def top_dose(self) -> float:
+        """The coarse dose: more power, more risk of exceeding slack.
+
+        Where waiting is a good part of own time it stays well below 1: a wait that is made to
+        start a whole wait later is no longer absorbed by what it waits for.
+        """
+        if self.settings.delay_ns is not None or self.settings.dose is not None:
+            return 2.0 * self.base_dose
+        functions = self.discovery.functions if self.discovery else ()
+        waiting = sum(f.wait_s for f in functions if f.target in self.everything)
+        total = self.own.per_unit_s(self.everything)
+        return 0.5 if waiting > 0.05 * total else 1.0
+
+    @property
+    def time_per_unit_s(self) -> float:
+        """t0, from the baseline runs."""
+        return self.baseline.fit().level(CONTROL).value
+
+    def mass(self) -> dict[str, float]:
+        """Upper bound of each function's gain: own time over time per unit."""
+        t0 = self.time_per_unit_s
+        return {t: self.own.per_unit_s(frozenset((t,))) / t0 for t in self.everything}
+
+    def trials(self) -> Trials:
+        """An empty set of runs for a stage."""
+        return Trials(self.own)
+
+    def run_block(self, trials: Trials, arms: Sequence[Arm], purpose: Purpose) -> Steps:
+        """One block: the control and each arm once, in random order, under the same conditions."""
+        self.block += 1
+        self.experiments += 1
+        block = self.block
+        order: list[Arm | None] = [None, *arms]
+        self.random.shuffle(order)
+        for arm in order:
+            if arm is None:
+                yield from self.control(trials.measurements, purpose, block)
+            else:
+                yield from self._slowed(trials, arm, purpose, block)
+
+    def is_hopeless(self, trials: Trials, arm: Arm) -> bool:
+        """Whether an arm fails whenever it is slowed."""
+        return len(trials.failures.get(arm, ())) >= FAILURES_ALLOWED and trials.count(arm) == 0
+
+    def know(self, **changes: object) -> None:
+        """Update the answer."""
+        self.known = replace(self.known, **changes)  # type: ignore[arg-type]
+
+    def warn(self, message: str) -> None:
+        """Say something to the user, once."""
+        if message not in self.known.warnings:
+            self.know(warnings=(*self.known.warnings, message))
+            self.emit(Warned(message))
+
+    def drain_events(self) -> list[Event]:
+        """Events since the last call."""
+        events, self._events = self._events, []
+        return events
+
+    def emit(self, event: Event) -> None:
+        """Queue an event for displays and logs."""
+        self._events.append(event)
+
+    def pruned(
+        self, targets: Iterable[str], reason: PruneReason, gain_hi: float, dose: float
+    ) -> Pruned:
+        """A pruned node with its bounds (the drop is that at ``dose``)."""
+        functions = tuple(sorted(targets))
+        effect = max(gain_hi, 0.0) * dose
+        return Pruned(
+            self.tree.name(functions),
+            functions,
+            reason,
+            gain_hi,
+            effect / (1.0 + effect),
+        )
+
+    def require_time(self, runs: float = 1.0) -> None:
+        """Raise `BudgetOver` when the stage has no time for this many more runs."""
+        if self.elapsed_s + (runs - 1.0) * self.wall_s >= self.deadline_s:
+            raise BudgetOver
+
+    # -- single runs ------------------------------------------------------------------------------
+
+    def control(
+        self, into: Measurements, purpose: Purpose, block: int = 0
+    ) -> Generator[RunRequest, RunObserved, None]:
+        """One undelayed run; retried a little.
+
+        Raises:
+            BenchmarkBroken: it keeps failing.
+        """
+        reason = ""
+        for _ in range(FAILURES_ALLOWED + 1):
+            self.require_time()
+            observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
+            if observed.status == "ok" and observed.time_per_unit_s is not None:
+                into.add(CONTROL, block, observed.time_per_unit_s)
+                if into is not self.baseline:
+                    self.baseline.add(CONTROL, block, observed.time_per_unit_s)
+                self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s
+                return
+            reason = observed.reason or f"it did not end within {self._limit_s(0.0):.0f} s"
+        raise BenchmarkBroken(f"the undelayed benchmark keeps failing: {reason}")
+
+    def _slowed(
+        self, trials: Trials, arm: Arm, purpose: Purpose, block: int
+    ) -> Generator[RunRequest, RunObserved, None]:
+        if self.is_hopeless(trials, arm):
+            return
+        self.require_time()
+        request = self.request(
+            purpose,
+            block=block,
+            targets=arm.targets,
+            dose=arm.dose,
+            limit_s=self._limit_s(arm.dose),
+            label=self.tree.name(arm.targets),
+        )
+        observed = yield request
+        if observed.status == "failed":
+            trials.fail(arm, observed.reason or "the slowed run failed")
+            return
+        time_s = observed.time_per_unit_s
+        if observed.status == "slow":
+            # Stopped early: its time per unit was at least this. The counted delays must explain
+            # it.
+            counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
+            if counted < 0.5 * (observed.wall_s - self.wall_s):
+                trials.fail(
+                    arm,
+                    f"a slowed run was stopped after {observed.wall_s:.1f} s, far more than the "
+                    f"{counted:.1f} s of delay it was given explain",
+                )
+                return
+            time_s = self.time_per_unit_s * observed.wall_s / self.wall_s
+        if time_s is None:
+            trials.fail(arm, observed.reason or "the slowed run gave no measurement")
+            return
+        trials.add(arm, block, observed, time_s)
+
+    def request(
+        self,
+        purpose: Purpose,
+        *,
+        block: int = 0,
+        targets: frozenset[str] = frozenset(),
+        dose: float = 0.0,
+        limit_s: float | None = None,
+        label: str = "",
+    ) -> RunRequest:
+        """The next request, numbered."""
+        self._seq += 1
+        delay = self.settings.delay_ns
+        return RunRequest(
+            seq=self._seq,
+            purpose=purpose,
+            block=block,
+            targets=targets,
+            dose=dose,
+            delay_ns=delay * dose if delay is not None and targets else None,
+            limit_s=limit_s,
+            label=label,
+        )
+
+    def _limit_s(self, dose: float) -> float:
+        """Longest a run may last: generous for controls, what the dose can explain for the
+        others."""
+        if self.settings.timeout_s is not None and dose == 0.0:
+            return self.settings.timeout_s
+        lanes = 1.0
+        if dose > 0.0:
+            lanes = max(1.0, self.own.per_unit_s(self.everything) / self.time_per_unit_s)
+        limit = 3.0 * self.wall_s * (1.0 + dose * lanes) + 5.0
+        return min(limit, self.settings.timeout_s or max(10.0 * self.wall_s, limit))
+
+    def baseline_known(self) -> Baseline | None:
+        """The undelayed program as far as it is known."""
+        runs = self.baseline.count(CONTROL)
+        if runs == 0:
+            return None
+        if runs == 1:
+            t = self.time_per_unit_s
+            return Baseline(Interval(1.0 / t, 1.0 / t, 1.0 / t), t, 0.0, 1)
+        fit = self.baseline.fit()
+        level = fit.level(CONTROL)
+        radius = t_quantile(0.025, level.dof) * level.se / level.value
+        x = 1.0 / level.value
+        return Baseline(
+            Interval(x, x * (1.0 - radius), x * (1.0 + radius)), level.value, fit.sigma, runs
+        )

@@ -1,0 +1,112 @@
+"""Dose response: what shape it has, where it bends, and what it says about making code faster.
+
+The model is a convex hinge through the control, ``e(x) = slope · max(0, x - slack)`` with x the
+injected time per unit. ``slack`` 0 is the straight line. Which one holds is decided by comparing
+the two weighted least-squares fits, not by one coarse positive: a hidden function that a large
+dose uncovers shows nothing at a small one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bisector.answer import Shape
+from bisector.statistics import t_quantile
+
+CLEAR = 2.6
+"""Standard errors that count as clear when shapes are told apart (about 99 %, two-sided)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One dose: injected time and effect ``t/t0 - 1``, with its standard error. ``x`` in any
+    unit."""
+
+    x: float
+    effect: float
+    se: float
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    """A fitted curve. ``slope``: effect per unit of x beyond ``slack`` (same unit as `Point.x`)."""
+
+    shape: Shape
+    slope: float
+    slope_se: float
+    slack: float
+
+    def extrapolate(self, x: float, dof: float = 30.0) -> tuple[float, float, float]:
+        """Effect at ``x`` (negative: that much faster) with its 95 % interval."""
+        radius = t_quantile(0.025, dof) * self.slope_se * abs(x)
+        value = self.slope * (x if x < 0 or self.slack == 0 else max(0.0, x - self.slack))
+        if x < 0 and self.shape in ("threshold", "none"):
+            value = 0.0
+        return value, value - radius, value + radius
+
+
+def respond(points: Sequence[Point]) -> Response:
+    """Classify a curve of positive doses (the control is the origin) and fit it.
+
+    ``none``: no dose shows an effect. ``linear``: a line through the origin fits. ``threshold``:
+    small doses show less than proportional, as far as nothing. ``sublinear``: large doses show
+    less than proportional.
+    """
+    points = sorted((p for p in points if p.x > 0.0), key=lambda p: p.x)
+    if not points or not any(p.effect > CLEAR * p.se for p in points):
+        slope, se = _line(points) if points else (0.0, 0.0)
+        return Response("none", slope, se, points[-1].x if points else 0.0)
+    slope, se = _line(points)
+    if len(points) == 1:
+        return Response("linear", slope, se, 0.0)
+    bend, bend_se = _bend(points)
+    if bend <= -CLEAR * bend_se:
+        slack, steep, steep_se = _hinge(points)
+        return Response("threshold", steep, steep_se, slack)
+    if bend >= CLEAR * bend_se:
+        first = points[0]
+        return Response("sublinear", first.effect / first.x, first.se / first.x, 0.0)
+    return Response("linear", slope, se, 0.0)
+
+
+def _line(points: Sequence[Point]) -> tuple[float, float]:
+    """Slope through the origin by weighted least squares, and its standard error."""
+    weight = sum((p.x / p.se) ** 2 for p in points if p.se > 0)
+    if weight <= 0:
+        return 0.0, 0.0
+    slope = sum(p.x * p.effect / p.se**2 for p in points if p.se > 0) / weight
+    return slope, weight**-0.5
+
+
+def _bend(points: Sequence[Point]) -> tuple[float, float]:
+    """Intercept of the free line through the doses: below zero bends up, above zero bends down.
+
+    Meaningful beyond noise and beyond a tenth of the largest effect (real lines wobble a little).
+    """
+    w = [1.0 / max(p.se, 1e-12) ** 2 for p in points]
+    total = sum(w)
+    x_bar = sum(wi * p.x for wi, p in zip(w, points, strict=True)) / total
+    y_bar = sum(wi * p.effect for wi, p in zip(w, points, strict=True)) / total
+    sxx = sum(wi * (p.x - x_bar) ** 2 for wi, p in zip(w, points, strict=True))
+    sxy = sum(wi * (p.x - x_bar) * (p.effect - y_bar) for wi, p in zip(w, points, strict=True))
+    slope = sxy / sxx
+    intercept = y_bar - slope * x_bar
+    se = math.sqrt(1.0 / total + x_bar**2 / sxx)
+    tolerance = 0.06 * max(abs(p.effect) for p in points)
+    return intercept, math.hypot(se, tolerance / CLEAR)
+
+
+def _hinge(points: Sequence[Point]) -> tuple[float, float, float]:
+    """Best hinge by a scan over the slack: (slack, slope beyond it, its standard error)."""
+    last = points[-1].x
+    best = (math.inf, 0.0, 0.0, 0.0)
+    for step in range(400):
+        slack = last * step / 400.0
+        shifted = [Point(max(0.0, p.x - slack), p.effect, p.se) for p in points]
+        slope, se = _line([p for p in shifted if p.x > 0.0])
+        loss = sum(((p.effect - slope * p.x) / max(p.se, 1e-12)) ** 2 for p in shifted)
+        if loss < best[0]:
+            best = (loss, slack, slope, se)
+    return best[1], best[2], best[3]

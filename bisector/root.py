@@ -1,0 +1,189 @@
+"""The first question: does slowing all Python lower throughput at all, and from which dose on?
+
+The root is slowed at two doses in every block. If even the bound on its gain is below
+``--min-gain`` the answer is `insensitive`, and larger doses then measure the slack: how much
+slower Python could be before throughput falls. A coarse dose alone never makes it sensitive, since
+a hidden program turns critical once its delay exceeds the slack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import replace
+
+from bisector.answer import Certificate, Effect
+from bisector.events import EstimateUpdated, NodeJudged
+from bisector.lab import BenchmarkBroken, BudgetOver, Lab, Steps
+from bisector.observations import RunObserved, RunRequest
+from bisector.response import Response, respond
+from bisector.tree import ROOT
+from bisector.trials import Arm, Trials
+
+MIN_BLOCKS = 2
+MAX_BLOCKS = 60
+SLACK_RUNS = 2
+FIXED_TIME_CALLS = 0.92
+"""Slowed to twice the dose, a program that makes less than this share of the calls runs for a
+fixed time."""
+
+
+def judge_root(lab: Lab) -> Steps:
+    """Decide whether the root is sensitive; leaves ``root``, and a verdict if it is insensitive.
+
+    Raises:
+        BudgetOver: half the budget went by without an answer.
+        BenchmarkBroken: it cannot be slowed, or it runs for a fixed time whatever happens.
+    """
+    trials = lab.trials()
+    low, high = (Arm(lab.everything, dose) for dose in (lab.base_dose, lab.top_dose))
+    lab.deadline_s = 0.6 * lab.settings.budget_s
+    for done in range(1, MAX_BLOCKS + 1):
+        try:
+            yield from lab.run_block(trials, [low, high], "search")
+        finally:
+            _publish(lab, trials, low, (high,))
+        if lab.is_hopeless(trials, low):
+            raise BenchmarkBroken(
+                f"the benchmark works undelayed but fails when slowed by {low.dose:.0%}: "
+                f"{trials.failures[low][-1]}"
+            )
+        if lab.is_hopeless(trials, high):
+            lab.warn(
+                f"the benchmark fails when slowed by {high.dose:.0%}: {trials.failures[high][-1]}"
+            )
+        _check_delivery(lab, trials, low)
+        if done < MIN_BLOCKS:
+            continue
+        verdict = _verdict(lab, trials, low, high)
+        if verdict == "insensitive":
+            _check_fixed_time(lab, trials, low, high)
+            yield from _measure_slack(lab, trials, low, high)
+            _certify_insensitive(lab)
+            lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
+            return
+        if verdict == "sensitive":
+            lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
+            return
+    raise BudgetOver
+
+
+def _root(lab: Lab) -> Effect:
+    if lab.known.root is None:
+        raise BenchmarkBroken("the delays of the root never took effect")
+    return lab.known.root
+
+
+def _publish(lab: Lab, trials: Trials, low: Arm, more: tuple[Arm, ...]) -> None:
+    if trials.count(low) == 0:
+        return
+    effect = trials.effect(low, lab.settings.min_gain, tuple(a for a in more if trials.count(a)))
+    if effect is not None:
+        if lab.settings.delay_ns is not None:
+            effect = replace(effect, delay_ns=lab.settings.delay_ns)
+        lab.know(root=effect)
+        lab.emit(EstimateUpdated(ROOT, len(lab.everything), effect.gain, effect.runs))
+
+
+def _verdict(lab: Lab, trials: Trials, low: Arm, high: Arm) -> str | None:
+    alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
+    at_low = trials.bounds(low, alpha, least)
+    at_high = trials.bounds(high, alpha, least) if trials.count(high) else None
+    if at_low is None:
+        return None
+    if at_low.hi < least or (at_high is not None and at_high.hi < least):
+        return "insensitive"
+    response = _response(trials, low, high)
+    if response.shape == "threshold":
+        # Convex: what the small dose shows is an upper bound, so it must be clear by itself, and
+        # more than what a hinge inside the small dose would leave of it.
+        injected = trials.injected_s(low) * 1e9
+        if at_low.lo > 0.0 and response.slack < 0.5 * injected and at_low.estimate >= least:
+            return "sensitive"
+        return None
+    if at_low.lo > 0.0 and at_low.estimate >= least:
+        return "sensitive"
+    if at_high is not None and at_high.lo > least and response.shape in ("linear", "sublinear"):
+        gain = trials.gain(low)
+        # The straight line is the better story and the small dose shows its part of it.
+        if gain is not None and gain.value > 2.0 * gain.se and gain.value >= least:
+            return "sensitive"
+    return None
+
+
+def _response(trials: Trials, *arms: Arm) -> Response:
+    return respond(trials.points(tuple(arm for arm in arms if trials.count(arm))))
+
+
+def _check_delivery(lab: Lab, trials: Trials, low: Arm) -> None:
+    if trials.count(low) >= MIN_BLOCKS and trials.dose(low) <= 0.0:
+        raise BenchmarkBroken(
+            f"{len(lab.everything)} functions were to be slowed but not one call was delayed: the "
+            "code that ran in the discovery run was not run again, or nothing could attach"
+        )
+
+
+def _check_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> None:
+    if not lab.metric_is_time or not (trials.calls.get(low) and trials.calls.get(high)):
+        return
+    few, many = trials.calls[high], trials.calls[low]
+    ratio = (sum(few) / len(few)) / max(sum(many) / len(many), 1e-9)
+    if ratio < FIXED_TIME_CALLS:
+        raise BenchmarkBroken(
+            "the run takes the same time whatever the delay, while the calls it makes fall to "
+            f"{ratio:.0%}: it runs for a fixed time, so time says nothing; give what it achieves "
+            "in that time with --metric regex:PATTERN or --metric json:KEY"
+        )
+
+
+def _measure_slack(
+    lab: Lab, trials: Trials, low: Arm, high: Arm
+) -> Generator[RunRequest, RunObserved, None]:
+    """Raise the dose until throughput falls, then once more: two positive doses find the hinge."""
+    arms = [low, high]
+    dose, positive = high.dose, 0
+    try:
+        while positive < 2 and dose <= 16.0:
+            arm = Arm(lab.everything, dose)
+            while trials.count(arm) < SLACK_RUNS and not lab.is_hopeless(trials, arm):
+                yield from lab.run_block(trials, [arm], "sweep")
+            if lab.is_hopeless(trials, arm):
+                break
+            arms.append(arm)
+            effect = trials.fit().effect(arm)
+            if effect.value > max(4.0 * effect.se, 0.02):
+                positive += 1
+                dose *= 1.5
+            else:
+                dose *= 2.0
+    except BudgetOver:
+        pass
+    _publish(lab, trials, low, tuple(dict.fromkeys(arms)))
+    root = _root(lab)
+    if root.shape == "none":
+        most = max(point.injected_ns_per_unit for point in root.curve)
+        lab.know(root=replace(root, slack_ns_per_unit=most))
+        lab.warn(
+            f"no dose tried lowered throughput: the slack is at least {most / 1e6:.3g} ms per unit"
+        )
+
+
+def _certify_insensitive(lab: Lab) -> None:
+    """Nothing was selected, so the runs that decided are themselves the certificate."""
+    root = _root(lab)
+    lab.know(
+        verdict="insensitive",
+        insensitive=(lab.pruned(lab.everything, "measured", root.gain.hi, root.dose),),
+        certificate=Certificate(
+            necessary=True,
+            sufficient=True,
+            explained=None,
+            complete=True,
+            complement_drop_upper95=root.drop.hi,
+            complement_gain_upper95=root.gain.hi,
+            dose=root.dose,
+            notes=(
+                "The set is empty, so necessary and sufficient hold with nothing to test; "
+                "complete is the equivalence test on *:* itself.",
+            ),
+        ),
+    )

@@ -1,0 +1,324 @@
+"""The search: a strategy says where to look, this module measures until it can judge, then looks
+twice.
+
+Bounds used here are anytime-valid, but the search is exploratory: it ends in *finalists*, and what
+is claimed about those rests on the certificate's fresh runs. Before that every finalist is slowed
+at two doses, so that hidden code which only exceeded its slack is sent back, and finalists that
+together do no more than one of them alone are recognised as co-critical.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+from bisector.answer import Finding, Interval, Pruned, Unresolved
+from bisector.events import EstimateUpdated, NodeJudged, PhaseBegan
+from bisector.finalists import Finalist
+from bisector.lab import BudgetOver, Lab, Steps
+from bisector.response import respond
+from bisector.tree import Unit
+from bisector.trials import Arm, Trials
+from strategies.protocol import Judgement, Outcome, Probe, Problem, Strategy
+from strategies.registry import make
+
+ALPHA = 0.05
+"""Two-sided error of one judgement in the search (exploratory)."""
+
+MAX_RUNS = 14
+"""Runs of one probe after which noise is taken to have won."""
+
+MASS_MARGIN = 1.25
+"""Own times are estimates: a unit is taken to be able to gain this much more than its own time."""
+
+RESERVED_BLOCKS = 3
+CO_CRITICAL = 0.75
+"""Together no more than this share of the sum of their gains: two functions overlap."""
+
+
+def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
+    """Find the finalists among ``within`` (default: everything); adds them to ``lab.finalists``."""
+    root = lab.known.root
+    if root is None:
+        raise BudgetOver
+    targets = lab.everything if within is None else within
+    threshold = lab.settings.threshold * root.gain.estimate
+    mass = {t: m * MASS_MARGIN for t, m in lab.mass().items() if t in targets}
+    units, rest = lab.tree.units(mass, threshold)
+    units = [unit for unit in units if set(unit.functions) <= targets]
+    _note_what_cannot_matter(lab, [t for t in rest if t in targets], mass)
+    finalists = lab.finalists
+    trials = finalists.trials = finalists.trials or lab.trials()
+    finalists.dose = choose_dose(lab, threshold)
+    by_name = {unit.name: unit for unit in units}
+    strategy = make(
+        lab.settings.strategy,
+        Problem(
+            tuple(unit.item() for unit in units),
+            root.gain.estimate,
+            max(root.gain.lo, 0.5 * root.gain.estimate),
+            root.gain.hi,
+            threshold,
+        ),
+        lab.settings.seed,
+    )
+    try:
+        while probes := strategy.ask():
+            yield from _measure(lab, trials, strategy, probes, by_name, threshold)
+    finally:
+        _take_over(lab, strategy, by_name, threshold)
+    lab.emit(PhaseBegan("sweep", f"{len(finalists.members)} finalists at other doses"))
+    yield from _sweep(lab, trials, threshold)
+    yield from _overlaps(lab, trials)
+    publish(lab, trials)
+
+
+def choose_dose(lab: Lab, threshold: float) -> float:
+    """The smallest dose at which a few runs can tell ``threshold`` from nothing, if it is safe."""
+    sigma = lab.baseline.fit().sigma
+    root = lab.known.root
+    if lab.settings.dose is not None or lab.settings.delay_ns is not None:
+        return lab.base_dose
+    if root is not None and root.shape == "threshold":
+        return lab.base_dose
+    return lab.base_dose if 2.0 * sigma <= threshold * lab.base_dose else lab.top_dose
+
+
+def reserve_s(lab: Lab) -> float:
+    """Time kept back for sweep and certificate."""
+    arms = max(2, len(lab.finalists.members)) + 4
+    slowed = 1.0 + 0.5 * lab.finalists.dose
+    return RESERVED_BLOCKS * arms * lab.wall_s * slowed
+
+
+def _measure(
+    lab: Lab,
+    trials: Trials,
+    strategy: Strategy,
+    probes: Sequence[Probe],
+    by_name: dict[str, Unit],
+    threshold: float,
+) -> Steps:
+    """Run blocks until each probe of the batch is judged."""
+    arms = {probe: Arm(_functions(probe, by_name), lab.finalists.dose) for probe in probes}
+    waiting = list(probes)
+    while waiting:
+        lab.deadline_s = lab.settings.budget_s - reserve_s(lab)
+        fresh = [arms[p] for p in waiting if not _judge(lab, trials, arms[p], threshold)]
+        if fresh:
+            yield from lab.run_block(trials, fresh, "search")
+        still = []
+        for probe in waiting:
+            arm = arms[probe]
+            judged = _judge(lab, trials, arm, threshold)
+            bounds = trials.bounds(arm, ALPHA, threshold)
+            name = lab.tree.name(arm.targets)
+            if bounds is not None:
+                lab.emit(EstimateUpdated(name, len(arm.targets), bounds, trials.count(arm)))
+            if judged is None:
+                still.append(probe)
+                continue
+            judgement, reason = judged
+            lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
+            seen = bounds or Interval(0.0, -math.inf, math.inf)
+            strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason))
+        waiting = still
+
+
+def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgement, str] | None:
+    if lab.is_hopeless(trials, arm):
+        return "unresolved", f"fails when slowed by {arm.dose:.0%}: {trials.failures[arm][-1]}"
+    runs = trials.count(arm)
+    if runs == 0:
+        return None
+    bounds = trials.bounds(arm, ALPHA, threshold)
+    if bounds is None:
+        return ("unresolved", "no call of it was delayed") if runs >= 2 else None
+    if bounds.hi < threshold:
+        return "insensitive", ""
+    if bounds.lo > 0.0 and bounds.estimate >= threshold:
+        return "sensitive", ""
+    if runs >= MAX_RUNS:
+        if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):
+            return "sensitive", ""
+        return (
+            "unresolved",
+            f"after {runs} runs its gain is between {bounds.lo:.1%} and {bounds.hi:.1%}",
+        )
+    return None
+
+
+def _functions(probe: Probe, by_name: dict[str, Unit]) -> frozenset[str]:
+    return frozenset(t for name in probe.items for t in by_name[name].functions)
+
+
+def _note_what_cannot_matter(lab: Lab, rest: list[str], mass: dict[str, float]) -> None:
+    idle = [t for t in rest if mass.get(t, 0.0) == 0.0]
+    small = [t for t in rest if mass.get(t, 0.0) > 0.0]
+    added: list[Pruned] = []
+    dose = lab.base_dose
+    if small:
+        bound = sum(mass[t] for t in small)
+        added.append(lab.pruned(small, "cannot_matter", bound, dose))
+    if idle:
+        added.append(lab.pruned(idle, "not_called", 0.0, dose))
+    lab.know(insensitive=(*lab.known.insensitive, *added))
+
+
+def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold: float) -> None:
+    """Turn the strategy's partition into finalists, pruned and unresolved nodes."""
+    result = strategy.result()
+    finalists = lab.finalists
+    for found in result.found:
+        functions = _functions(Probe(found.items), by_name)
+        finalists.members.append(
+            Finalist(
+                lab.tree.name(functions),
+                functions,
+                "function" if len(functions) == 1 else "subtree",
+                Interval(found.gain, found.lo, found.hi),
+            )
+        )
+    dose = finalists.dose
+    lab.know(
+        insensitive=(
+            *lab.known.insensitive,
+            *(
+                lab.pruned(_functions(Probe(clear.items), by_name), "measured", clear.hi, dose)
+                for clear in result.cleared
+            ),
+        ),
+        unresolved=(
+            *lab.known.unresolved,
+            *(
+                _unresolved(lab, _functions(Probe(entry.items), by_name), entry.reason)
+                for entry in result.open
+            ),
+        ),
+    )
+    if finalists.trials is not None:
+        publish(lab, finalists.trials)
+
+
+def _unresolved(lab: Lab, functions: frozenset[str], reason: str) -> Unresolved:
+    return Unresolved(lab.tree.name(functions), tuple(sorted(functions)), reason)
+
+
+def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
+    """Slow each finalist at two doses; drop those whose effect only began beyond their slack."""
+    finalists = lab.finalists
+    base, top = lab.base_dose, lab.top_dose
+    fine = 0.3 * base
+    for round_ in range(MAX_RUNS):
+        wanted: list[Arm] = []
+        for member in finalists.members:
+            low, high = Arm(member.functions, base), Arm(member.functions, top)
+            wanted += [arm for arm in (low, high) if trials.count(arm) < 2]
+            if round_ >= 2 and _is_bent(trials, low, high):
+                small = Arm(member.functions, fine)
+                bounds = trials.bounds(small, ALPHA, threshold)
+                if bounds is None or not (bounds.hi < threshold or bounds.lo > 0.0):
+                    wanted += [low, small]
+        wanted = [arm for arm in dict.fromkeys(wanted) if not lab.is_hopeless(trials, arm)]
+        if not wanted:
+            break
+        lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
+        yield from lab.run_block(trials, wanted, "sweep")
+    kept = []
+    for member in finalists.members:
+        low, high = Arm(member.functions, base), Arm(member.functions, top)
+        small = Arm(member.functions, fine)
+        bent = _is_bent(trials, low, high)
+        at_small = trials.bounds(small, ALPHA, threshold)
+        at_low = trials.bounds(low, ALPHA, threshold)
+        hidden = bent and not (at_small is not None and at_small.lo > 0.0)
+        if at_low is not None and at_low.hi < threshold:
+            hidden = True
+        if not hidden:
+            if at_low is not None:
+                member.gain = at_small if bent and at_small is not None else at_low
+            finalists.linear = finalists.linear and not bent
+            kept.append(member)
+            continue
+        slack = respond(trials.points((low, high))).slack
+        bound = min(b.hi for b in (at_small, at_low) if b is not None)
+        lab.know(
+            insensitive=(
+                *lab.known.insensitive,
+                lab.pruned(member.functions, "measured", bound, base),
+            )
+        )
+        lab.warn(
+            f"{member.target} is hidden: it lowers throughput only once it is more than "
+            f"{slack / 1e6:.3g} ms per unit slower"
+        )
+    finalists.members = kept
+
+
+def _is_bent(trials: Trials, low: Arm, high: Arm) -> bool:
+    if not (trials.count(low) and trials.count(high)):
+        return False
+    return respond(trials.points((low, high))).shape == "threshold"
+
+
+def _overlaps(lab: Lab, trials: Trials) -> Steps:
+    """Find finalists that together do no more than one alone: speeding up one gains nothing."""
+    members = sorted(lab.finalists.members, key=lambda m: -m.gain.estimate)
+    root = lab.known.root
+    if len(members) < 2 or root is None:
+        return
+    together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
+    lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
+    while trials.count(together) < 2 and not lab.is_hopeless(trials, together):
+        yield from lab.run_block(trials, [together], "sweep")
+    joint = trials.gain(together)
+    total = sum(m.gain.estimate for m in members)
+    if joint is None or joint.value + 2.0 * joint.se >= 0.9 * total:
+        return
+    pairs = {}
+    for a, b in combinations(members[:8], 2):
+        arm = Arm(a.functions | b.functions, lab.base_dose)
+        pairs[arm] = (a, b)
+    for _ in range(2):
+        wanted = [arm for arm in pairs if trials.count(arm) < 2]
+        for start in range(0, len(wanted), 5):
+            yield from lab.run_block(trials, wanted[start : start + 5], "sweep")
+    for arm, (a, b) in pairs.items():
+        gain = trials.gain(arm)
+        if gain is None:
+            continue
+        both = a.gain.estimate + b.gain.estimate
+        if gain.value < CO_CRITICAL * both and gain.value + 2.0 * gain.se < 0.9 * both:
+            a.co_critical_with = (*a.co_critical_with, b.target)
+            b.co_critical_with = (*b.co_critical_with, a.target)
+
+
+def publish(lab: Lab, trials: Trials) -> None:
+    """Make the finalists the answer so far, with the search's own (exploratory) effects."""
+    threshold = lab.settings.threshold
+    base = lab.base_dose
+    findings = []
+    for member in lab.finalists.members:
+        ladder = [Arm(member.functions, r) for r in (0.3 * base, base, lab.top_dose)]
+        measured = tuple(arm for arm in ladder if trials.count(arm))
+        if not measured:
+            continue
+        main = Arm(member.functions, base)
+        effect = trials.effect(main if main in measured else measured[-1], threshold, measured)
+        if effect is None:
+            continue
+        if lab.settings.delay_ns is not None:
+            effect = replace(effect, delay_ns=lab.settings.delay_ns)
+        findings.append(
+            Finding(
+                member.target,
+                member.kind,
+                tuple(sorted(member.functions)),
+                effect,
+                effect.p_value,
+                member.co_critical_with,
+            )
+        )
+    lab.know(sensitive=tuple(sorted(findings, key=lambda f: -f.effect.gain.estimate)))

@@ -1,0 +1,187 @@
+"""The runs of one stage, read as gains: which set was slowed by how much, and what it did to t.
+
+An `Arm` is a set of targets at a dose. Effects come from `statistics.Fit`; the dose is not the one
+asked for but the one *delivered*, as counted by the injector, since callbacks cost time of their
+own and tiny delays are paid in instalments.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from bisector.answer import CurvePoint, Effect, Interval
+from bisector.discovery import Function
+from bisector.observations import RunObserved
+from bisector.response import Point, respond
+from bisector.statistics import (
+    CONTROL,
+    Estimate,
+    Fit,
+    Measurements,
+    sequence_p_value,
+    sequence_radius,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """A set of targets slowed at a dose (a multiple of ``--delay`` in classic mode)."""
+
+    targets: frozenset[str]
+    dose: float
+
+
+class OwnTime:
+    """Own time of the functions, on the scale doses multiply: seconds per unit and per call.
+
+    In classic mode (``delay_ns``) a call's own time is replaced by the fixed delay, so that "dose
+    1" is the delay asked for and a gain is the share of time per unit lost to it.
+    """
+
+    def __init__(self, functions: Mapping[str, Function], delay_ns: float | None = None) -> None:
+        self._per_unit: dict[str, float] = {}
+        self._per_call: dict[str, float] = {}
+        for target, function in functions.items():
+            if delay_ns is None:
+                self._per_unit[target] = function.own_s
+                self._per_call[target] = function.own_per_call_s
+            else:
+                self._per_unit[target] = function.calls * delay_ns / 1e9
+                self._per_call[target] = delay_ns / 1e9
+
+    def per_unit_s(self, targets: frozenset[str]) -> float:
+        """Own time of a set per unit of work."""
+        return sum(self._per_unit.get(target, 0.0) for target in targets)
+
+    def expected_s(self, calls: Mapping[str, float]) -> float:
+        """What a dose of 1 adds to this many calls."""
+        return sum(self._per_call.get(target, 0.0) * n for target, n in calls.items())
+
+
+class Trials:
+    """Observations of one stage and what they say about each arm."""
+
+    def __init__(self, own: OwnTime) -> None:
+        self.own = own
+        self.measurements = Measurements()
+        self.failures: dict[Arm, list[str]] = {}
+        self.calls: dict[Arm, list[int]] = {}
+        self._delivered: dict[Arm, list[tuple[float, float]]] = {}
+
+    def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
+        """Record one run; ``arm`` None is a control."""
+        if arm is None:
+            self.measurements.add(CONTROL, block, time_s)
+            return
+        self.measurements.add(arm, block, time_s)
+        expected = self.own.expected_s({t: float(d.calls) for t, d in observed.delivered.items()})
+        counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
+        self._delivered.setdefault(arm, []).append((counted, expected))
+        self.calls.setdefault(arm, []).append(observed.calls_total)
+
+    def fail(self, arm: Arm, reason: str) -> None:
+        """Record that a run of this arm failed."""
+        self.failures.setdefault(arm, []).append(reason)
+
+    def count(self, arm: Arm) -> int:
+        """Successful runs of an arm."""
+        return self.measurements.count(arm)
+
+    def fit(self) -> Fit:
+        """The current fit over all arms of the stage."""
+        return self.measurements.fit()
+
+    def dose(self, arm: Arm) -> float:
+        """The dose as delivered: counted delays over own time of the calls they fell on."""
+        rows = self._delivered.get(arm, [])
+        expected = sum(row[1] for row in rows)
+        return sum(row[0] for row in rows) / expected if expected > 0.0 else 0.0
+
+    def injected_s(self, arm: Arm) -> float:
+        """Injected time per unit of work, as counted."""
+        return self.dose(arm) * self.own.per_unit_s(arm.targets)
+
+    def gain(self, arm: Arm) -> Estimate | None:
+        """(t - t0) / dose / t0 with its standard error; None while nothing was delivered."""
+        dose = self.dose(arm)
+        if dose <= 0.0 or self.count(arm) == 0:
+            return None
+        effect = self.fit().effect(arm)
+        return Estimate(effect.value / dose, effect.se / dose, effect.dof)
+
+    def bounds(self, arm: Arm, alpha: float, threshold: float) -> Interval | None:
+        """Anytime-valid interval of the gain with total error ``alpha``."""
+        gain = self.gain(arm)
+        if gain is None:
+            return None
+        radius = sequence_radius(gain, alpha, max(threshold, 1e-6))
+        return Interval(gain.value, gain.value - radius, gain.value + radius)
+
+    def effect(self, arm: Arm, threshold: float, curve_arms: tuple[Arm, ...] = ()) -> Effect | None:
+        """Everything the summary says about an arm, with 95 % anytime-valid intervals.
+
+        ``curve_arms``: arms of the same targets at other doses in these trials, for shape and
+        curve.
+        """
+        gain = self.bounds(arm, 0.05, threshold)
+        if gain is None:
+            return None
+        dose = self.dose(arm)
+        raw = self.fit().effect(arm)
+        injected = self.injected_s(arm)
+        t0 = self.fit().level(CONTROL).value
+        fraction = None
+        if injected > 0.0:
+            factor = dose * t0 / injected
+            fraction = Interval(gain.estimate * factor, gain.lo * factor, gain.hi * factor)
+        drop = Interval(*(_drop(g * dose) for g in (gain.estimate, gain.lo, gain.hi)))
+        arms = tuple(dict.fromkeys((*curve_arms, arm)))
+        response = respond(self.points(arms))
+        return Effect(
+            dose=dose,
+            delay_ns=None,
+            drop=drop,
+            gain=gain,
+            critical_fraction=fraction,
+            p_value=sequence_p_value(raw, max(threshold * dose, 1e-6)),
+            runs=self.count(arm),
+            shape=response.shape,
+            slack_ns_per_unit=response.slack if response.slack > 0.0 else None,
+            curve=self.curve(arms),
+        )
+
+    def points(self, arms: tuple[Arm, ...]) -> list[Point]:
+        """Dose-response points: x is injected ns per unit, y the effect on t/t0 - 1."""
+        fit = self.fit()
+        made = []
+        for arm in arms:
+            if self.count(arm) and self.dose(arm) > 0.0:
+                effect = fit.effect(arm)
+                made.append(Point(self.injected_s(arm) * 1e9, effect.value, effect.se))
+        return made
+
+    def curve(self, arms: tuple[Arm, ...]) -> tuple[CurvePoint, ...]:
+        """Throughput at each dose, the control first, with 95 % intervals."""
+        fit = self.fit()
+        made = []
+        for arm in (None, *sorted(arms, key=lambda a: a.dose)):
+            key = CONTROL if arm is None else arm
+            if key not in fit.counts:
+                continue
+            level = fit.level(key)
+            radius = sequence_radius(Estimate(0.0, level.se / level.value, level.dof), 0.05, 0.05)
+            x = 1.0 / level.value
+            made.append(
+                CurvePoint(
+                    0.0 if arm is None else self.dose(arm),
+                    0.0 if arm is None else self.injected_s(arm) * 1e9,
+                    Interval(x, x * (1.0 - radius), x * (1.0 + radius)),
+                )
+            )
+        return tuple(made)
+
+
+def _drop(effect: float) -> float:
+    """Throughput drop 1 - X/X0 from an effect t/t0 - 1."""
+    return effect / (1.0 + effect) if effect > -0.99 else -99.0

@@ -1,0 +1,96 @@
+"""A synthetic program for engine tests: functions with own times, and how their delays add up.
+
+Time per unit is the longest of its lanes: a lane is the functions whose time (own time plus delay) is
+spent one after the other there. Hidden code is code of a lane that is not the longest.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass, field
+
+from bisector.discovery import Discovery, Function
+from bisector.engine import Engine
+from bisector.observations import Delivered, RunObserved, RunRequest
+
+
+@dataclass
+class Program:
+    """``lanes``: name -> {target: own seconds per unit}; a function may stand in several lanes."""
+
+    lanes: dict[str, dict[str, float]]
+    noise: float = 0.005
+    seed: int = 0
+    start_up_s: float = 0.2
+    units: int = 100
+    waits: dict[str, float] = field(default_factory=dict)
+    outliers: float = 0.0
+    failing: frozenset[str] = frozenset()
+    calls: float = 2.0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+        self.elapsed_s = 0.0
+        self.runs = 0
+
+    @property
+    def own(self) -> dict[str, float]:
+        totals: dict[str, float] = {}
+        for lane in self.lanes.values():
+            for target, seconds in lane.items():
+                totals[target] = totals.get(target, 0.0) + seconds
+        return totals
+
+    def time_per_unit_s(self, targets: frozenset[str], dose: float) -> float:
+        return max(
+            sum(s * (1.0 + (dose if t in targets else 0.0)) for t, s in lane.items())
+            for lane in self.lanes.values()
+        )
+
+    def run(self, request: RunRequest) -> RunObserved:
+        self.runs += 1
+        t = self.time_per_unit_s(request.targets, request.dose)
+        t *= math.exp(self.random.gauss(0.0, self.noise))
+        if self.random.random() < self.outliers:
+            t *= 1.5
+        wall = self.start_up_s + self.units * t
+        self.elapsed_s += wall
+        if request.targets & self.failing:
+            return RunObserved(
+                request.seq, "failed", self.elapsed_s, wall, reason="it exited with status 1"
+            )
+        discovery = None
+        if request.purpose == "discover":
+            discovery = Discovery(
+                functions=tuple(
+                    Function(t, "x.py", 1, self.calls, s, 0.0, 0.0) for t, s in self.own.items()
+                )
+            )
+        calls = int(self.units * self.calls)
+        delivered = {
+            target: Delivered(calls, calls, self.own[target] * request.dose * self.units * 1e9)
+            for target in request.targets
+        }
+        return RunObserved(
+            request.seq,
+            "ok",
+            self.elapsed_s,
+            wall,
+            value=1.0 / t,
+            time_per_unit_s=t,
+            processes=1,
+            delivered=delivered,
+            calls_total=calls * len(delivered),
+            discovery=discovery,
+        )
+
+
+def investigate(engine: Engine, program: Program, limit: int = 2000) -> Engine:
+    """Drive an engine to its end."""
+    for _ in range(limit):
+        request = engine.ask()
+        if request is None:
+            return engine
+        engine.tell(program.run(request))
+    raise AssertionError(f"the engine still asks after {limit} runs")
