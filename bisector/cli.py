@@ -1,10 +1,10 @@
 """The command line: finds the command, and turns every error into one sentence and its exit code.
 
-One file per command under `bisector.commands`; only the one that was asked for is imported. A command is a
-module with ``SUMMARY`` (one line), ``configure(parser)`` (its options) and ``execute(options, rest)``, which
-returns the exit code; ``rest`` is what follows the first ``--``, or None where there is none. What does not begin
-with the name of a command is an investigation (`bisector.commands.investigate`), so that a file
-named like a command still works as ``./name``.
+One file per command under `bisector.commands`; only the one that was asked for is imported. A
+command is a module with ``SUMMARY`` (one line), ``configure(parser)`` (its options) and
+``execute(options, rest)``, which returns the exit code; ``rest`` is what follows the first ``--``,
+or None where there is none. What does not begin with the name of a command is an investigation
+(`bisector.commands.investigate`), so that a file named like a command still works as ``./name``.
 
 argparse and not a richer parser: it starts in 15 ms, and every message is ours.
 """
@@ -12,6 +12,7 @@ argparse and not a richer parser: it starts in 15 ms, and every message is ours.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import difflib
 import os
 import sys
@@ -84,10 +85,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def complain(sentence: str) -> None:
     """One line on standard error, after the name of the program; a closed stream is no error."""
-    try:
+    with contextlib.suppress(OSError, ValueError):
         print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
-    except (OSError, ValueError):
-        pass
 
 
 def _dispatch(arguments: list[str]) -> int:

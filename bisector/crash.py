@@ -1,4 +1,4 @@
-"""What is left behind when the tool itself is at fault: a file with the traceback, and one sentence."""
+"""What is left behind when the tool itself is at fault: a file with the traceback, one sentence."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ makes the whole investigation impossible is raised.
 
     SpeedbumpError                 exit code
     ├── UsageError                 2    an option, a path or a pattern cannot be used
-    │   └── RunDirectoryError      2    the run directory is in use, unwritable, full or not a journal
+    │   └── RunDirectoryError      2    the run directory is in use, unwritable, full, no journal
     ├── MeasurementFailed          1    nothing can be measured here, whatever the options
     │   └── CrashError             1    a defect of this tool; names the crash log
     └── Interrupted                130  Ctrl-C; carries the best answer so far

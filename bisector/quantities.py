@@ -1,8 +1,8 @@
 """Fractions and times as people write them: ``5%`` or ``0.05``, ``2h``, ``1h30m``, ``10us``.
 
 A time always has its unit: a bare ``600`` could be seconds, minutes or nanoseconds and is refused
-rather than guessed (``0`` needs none). Parsers raise ``ValueError`` with half a sentence that a caller
-completes with the name of the option.
+rather than guessed (``0`` needs none). Parsers raise ``ValueError`` with half a sentence that a
+caller completes with the name of the option.
 """
 
 from __future__ import annotations

@@ -1,0 +1,317 @@
+"""One run per request: plan, launch, metric, records, observation.
+
+Invariant: `RunExecutor.run` answers every request with exactly one `RunObserved` and leaves nothing
+of the run behind. What goes wrong in a benchmark becomes a ``failed`` observation with one
+sentence; only the user's interruption is an exception, because then there is nothing to observe.
+
+No run counts without proof that its injection was live: a run in which no process attached failed,
+and so did one whose targets were to be delayed but in which the injector broke.
+"""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from bisector.calibration import Calibration
+from bisector.digest import digest
+from bisector.discovery import Discovery
+from bisector.dose import plan_for
+from bisector.errors import Interrupted
+from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
+from bisector.observations import Delivered, RunObserved, RunRequest
+from bisector.output import last_words, tail
+from bisector.quantities import format_time
+from bisector.run_directory import unusable
+from bisector.settings import Settings
+from bisector.warden import Ended, Launch, Warden
+from bisector.workload import Workload
+from injector.ledger import ProcessRecord, read_records
+
+TOO_FAST_S = 0.02
+"""A program that ends this soon after the injector attached did nothing that could be measured."""
+TIMEOUT_FACTOR = 10.0
+SHORTEST_TIMEOUT_S = 5.0
+PREPARE_TIMEOUT_S = 600.0
+
+
+class RunFailed(Exception):
+    """This run is no measurement; the message becomes the observation's ``reason``."""
+
+
+class RunExecutor:
+    """Implements `bisector.observations.Executor` with one process tree per request.
+
+    State that later runs depend on (the metric, the discovery, the first run's length) is set by
+    `run` and, when an investigation is taken up again, by `recall`.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        workload: Workload,
+        warden: Warden,
+        slot: Path,
+        calibration: Calibration,
+        elapsed_s: Callable[[], float],
+        metric: Metric | None = None,
+    ) -> None:
+        self.settings = settings
+        self.workload = workload
+        self.warden = warden
+        self.slot = slot
+        self.calibration = calibration
+        self.elapsed_s = elapsed_s
+        self.metric = metric
+        self.spec = MetricSpec.parse(settings.metric)
+        self.discovery: Discovery | None = None
+        self._first_wall_s: float | None = None
+        self._longest_control_s = 0.0
+        self._shortest_unit_s = float("inf")
+        self._warnings: list[str] = []
+        self._warned: set[str] = set()
+
+    def run(self, request: RunRequest) -> RunObserved:
+        """Carry out one request.
+
+        Raises:
+            Interrupted: the run was stopped on the user's request and is not part of the record.
+            RunDirectoryError: the disk is full or no longer writable.
+        """
+        records: list[ProcessRecord] = []
+        wall_s = 0.0
+        try:
+            self._prepare()
+            launched_s, ended = self._launch(request)
+            wall_s = ended.wall_s
+            records = read_records(self.slot / "records")
+            observed = self._observe(request, ended, records, launched_s)
+        except RunFailed as failure:
+            observed = RunObserved(request.seq, "failed", 0.0, wall_s, reason=str(failure))
+        except OSError as error:
+            raise unusable(self.slot.parent, error) from None
+        observed = replace(
+            observed,
+            elapsed_s=self.elapsed_s(),
+            processes=len(records),
+            delivered=_delivered(records),
+            calls_total=sum(e["calls"] for r in records for e in r.of("target")),
+        )
+        self._clear()
+        self.recall(request, observed)
+        return observed
+
+    def recall(self, request: RunRequest, observed: RunObserved) -> None:
+        """Learn from an observation what later runs depend on."""
+        if observed.discovery is not None:
+            self.discovery = observed.discovery
+        if observed.status != "ok" or request.purpose == "discover":
+            return
+        if self._first_wall_s is None:
+            self._first_wall_s = observed.wall_s
+        if not request.targets and observed.time_per_unit_s is not None:
+            self._longest_control_s = max(self._longest_control_s, observed.wall_s)
+            self._shortest_unit_s = min(self._shortest_unit_s, observed.time_per_unit_s)
+
+    def drain_warnings(self) -> list[str]:
+        """What the user should know that is no failure; each sentence once."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
+
+    @property
+    def timeout_s(self) -> float:
+        """After this a run counts as hanging."""
+        if self.settings.timeout_s is not None:
+            return self.settings.timeout_s
+        if self._first_wall_s is None:
+            return max(self.settings.budget_s, SHORTEST_TIMEOUT_S)
+        return max(TIMEOUT_FACTOR * self._first_wall_s, SHORTEST_TIMEOUT_S)
+
+    def _prepare(self) -> None:
+        if self.workload.prepare is None:
+            return
+        output = self.slot / "prepare"
+        ended = self.warden.run(
+            Launch(
+                argv=("/bin/sh", "-c", self.workload.prepare),
+                cwd=self.workload.cwd,
+                env=self.workload.environment,
+                stdout=output,
+                stderr=output,
+                limit_s=self.settings.timeout_s or PREPARE_TIMEOUT_S,
+            )
+        )
+        if ended.stopped == "killed":
+            raise Interrupted("the command given by --prepare was stopped")
+        if ended.stopped == "limit":
+            raise RunFailed("the command given by --prepare did not end in time")
+        if ended.returncode != 0:
+            raise RunFailed(
+                f"the command given by --prepare {_how(ended)}{last_words(tail(output))}"
+            )
+
+    def _launch(self, request: RunRequest) -> tuple[float, Ended]:
+        """Write the plan and run the command; returns when it was launched (monotonic s)."""
+        progress = self.spec.detail if self.spec.kind == "progress" else None
+        duration_s = self.settings.duration_s
+        plan = plan_for(self.discovery, request, self.calibration.event_ns)
+        launched_ns = time.monotonic_ns()
+        plan = replace(
+            plan,
+            launched_ns=launched_ns,
+            warmup_ms=self.settings.warmup_s * 1e3,
+            duration_ms=None if duration_s is None else duration_s * 1e3,
+            progress=progress,
+        )
+        (self.slot / "plan.json").write_text(plan.to_json(), encoding="utf-8")
+        limits = [limit for limit in (request.limit_s, self.timeout_s) if limit is not None]
+        ended = self.warden.run(
+            Launch(
+                argv=self.workload.argv,
+                cwd=self.workload.cwd,
+                env=self.workload.environment_for(self.slot, self.settings.seed, request.block),
+                stdout=self.slot / "stdout",
+                stderr=self.slot / "stderr",
+                limit_s=min(limits),
+            )
+        )
+        return launched_ns / 1e9, ended
+
+    def _observe(
+        self,
+        request: RunRequest,
+        ended: Ended,
+        records: list[ProcessRecord],
+        launched_s: float,
+    ) -> RunObserved:
+        """The observation of a run that ended, one way or another (without the counts).
+
+        Raises:
+            RunFailed: it is no measurement.
+        """
+        if ended.error is not None:
+            raise RunFailed(f"the benchmark could not be started: {ended.error}")
+        if ended.stopped == "killed":
+            raise Interrupted("the run in flight was stopped")
+        if ended.leftovers:
+            self._warn(
+                "the benchmark leaves processes behind, which were killed after the run: "
+                + ", ".join(ended.leftovers[:3])
+            )
+        if ended.stopped == "limit":
+            return self._cut_short(request, ended)
+        output = RunOutput(
+            tail(self.slot / "stdout"), tail(self.slot / "stderr"), ended.wall_s, tuple(records)
+        )
+        if ended.returncode != 0:
+            words = last_words(output.stderr) or last_words(output.stdout)
+            raise RunFailed(f"the benchmark {_how(ended)}{words}")
+        self._require_attachment(request, ended, records)
+        try:
+            if self.metric is None:
+                self.metric = resolve(self.spec, self.settings.lower_is_better, output)
+            value = self.metric.value(output)
+        except MetricError as error:
+            raise RunFailed(str(error)) from None
+        time_per_unit_s = self.metric.time_per_unit_s(value, output)
+        discovery = None
+        if request.purpose == "discover":
+            discovery = digest(
+                records,
+                time_per_unit_s=time_per_unit_s,
+                window=self._window(launched_s, ended),
+                whole_run_is_unit=self.metric.is_time,
+                overheads=self.calibration.discover_ns,
+            )
+        return RunObserved(
+            request.seq,
+            "ok",
+            0.0,
+            ended.wall_s,
+            value=value,
+            time_per_unit_s=time_per_unit_s,
+            discovery=discovery,
+        )
+
+    def _cut_short(self, request: RunRequest, ended: Ended) -> RunObserved:
+        """A run stopped at its limit: slow if slowed and limited by the engine, else hanging.
+
+        A program does its units between start-up and end, so a run lasting L instead of W takes at
+        least L / W times as long per unit: a lower bound.
+        """
+        limit_s = min(filter(None, (request.limit_s, self.timeout_s)))
+        if not request.targets or limit_s != request.limit_s or not self._longest_control_s:
+            raise RunFailed(
+                f"the benchmark did not end within {format_time(round(limit_s, 3))} and was "
+                "killed; shorten it, or give it longer with --timeout"
+            )
+        bound = self._shortest_unit_s * ended.wall_s / self._longest_control_s
+        return RunObserved(request.seq, "slow", 0.0, ended.wall_s, time_per_unit_s=bound)
+
+    def _require_attachment(
+        self, request: RunRequest, ended: Ended, records: list[ProcessRecord]
+    ) -> None:
+        if not records:
+            raise RunFailed(self.workload.why_nothing_attached())
+        errors = [error for record in records for error in record.errors]
+        for error in errors:
+            self._warn(f"the injector failed in a process of the benchmark: {error}")
+        if errors and request.targets and not any(r.of("target") for r in records):
+            raise RunFailed(f"the injector failed in the benchmark: {errors[0]}")
+        lasted_s = ended.started_s + ended.wall_s - min(r.attached_ns for r in records) / 1e9
+        if lasted_s < TOO_FAST_S:
+            raise RunFailed(
+                "the benchmark is too fast to be measured: its own work takes "
+                f"{lasted_s * 1e3:.1f} ms; make it do a second of work"
+            )
+
+    def _window(self, launched_s: float, ended: Ended) -> tuple[float, float] | None:
+        """The user's measurement window on the monotonic clock, None where none was given."""
+        warmup_s, duration_s = self.settings.warmup_s, self.settings.duration_s
+        if warmup_s == 0.0 and duration_s is None:
+            return None
+        end_s = ended.started_s + ended.wall_s
+        start_s = min(launched_s + warmup_s, end_s)
+        return start_s, end_s if duration_s is None else min(start_s + duration_s, end_s)
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self._warnings.append(sentence)
+
+    def _clear(self) -> None:
+        """Remove what the run wrote; the next one starts in the same, empty slot."""
+        shutil.rmtree(self.slot / "records", ignore_errors=True)
+        (self.slot / "records").mkdir(exist_ok=True)
+        for name in ("stdout", "stderr", "prepare"):
+            (self.slot / name).unlink(missing_ok=True)
+
+
+def _how(ended: Ended) -> str:
+    """How a command that did not succeed ended, as the end of a sentence."""
+    code = ended.returncode
+    if code is None:
+        return "could not be killed"
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        return f"was killed by {signal.Signals(-code).name}"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+def _delivered(records: list[ProcessRecord]) -> dict[str, Delivered]:
+    totals: dict[str, list[int]] = {}
+    for record in records:
+        for entry in record.of("target"):
+            sums = totals.setdefault(str(entry.fields["target"]), [0, 0, 0])
+            for index, name in enumerate(("calls", "delays", "delayed_ns")):
+                sums[index] += entry[name]
+    return {
+        target: Delivered(calls, delays, float(delayed_ns))
+        for target, (calls, delays, delayed_ns) in totals.items()
+    }

@@ -1,0 +1,106 @@
+"""The directory of one investigation: journal, summary, plans, and the slot the runs read from.
+
+Invariant: one tool at a time. A lock on ``lock`` is held as long as the directory is open and goes
+with the process, however it ends. The slot gets a new name of constant length each time the
+directory is opened, so that processes of an earlier, killed session cannot write into it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import secrets
+import shutil
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bisector.errors import RunDirectoryError
+
+DEFAULT_PARENT = ".speedbump"
+
+
+class RunDirectory:
+    """An opened and locked run directory. Close it, or use it as a context manager."""
+
+    def __init__(self, path: Path) -> None:
+        """Open or make the directory and lock it.
+
+        Raises:
+            RunDirectoryError: it cannot be made or written to, or another run uses it.
+        """
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise unusable(path, error) from None
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._lock)
+            raise RunDirectoryError(
+                f"{path} is in use by another run; wait for it, or choose another --output"
+            ) from None
+        try:
+            for stale in path.glob("slot-*"):
+                shutil.rmtree(stale, ignore_errors=True)
+            self.slot = path / f"slot-{secrets.token_hex(4)}"
+            self.slot.mkdir()
+            (self.slot / "records").mkdir()
+        except OSError as error:
+            os.close(self._lock)
+            raise unusable(path, error) from None
+
+    @property
+    def journal(self) -> Path:
+        """Where the journal is."""
+        return self.path / "journal.db"
+
+    @property
+    def summary(self) -> Path:
+        """Where the summary is written, as JSON."""
+        return self.path / "summary.json"
+
+    def write(self, path: Path, text: str) -> None:
+        """Write a file of the directory so that it is there whole or not at all.
+
+        Raises:
+            RunDirectoryError: it cannot be written.
+        """
+        draft = path.with_name(path.name + ".part")
+        try:
+            draft.write_text(text, encoding="utf-8")
+            os.replace(draft, path)
+        except OSError as error:
+            raise unusable(self.path, error) from None
+
+    def close(self) -> None:
+        """Remove the slot and let go of the lock. Idempotent."""
+        if self._lock >= 0:
+            shutil.rmtree(self.slot, ignore_errors=True)
+            os.close(self._lock)
+            self._lock = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+def unusable(path: Path, error: OSError) -> RunDirectoryError:
+    """What to say of a directory that the operating system refuses."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return RunDirectoryError(f"the disk under {path} is full; free some space, then resume")
+    if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        return RunDirectoryError(f"{path} is read-only; choose another --output")
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        return RunDirectoryError(f"{path} is not a directory; choose another --output")
+    return RunDirectoryError(f"{path} cannot be used: {error.strerror}; choose another --output")

@@ -1,0 +1,394 @@
+"""One investigation from beginning to end: journal, executor and events around the engine.
+
+The loop is the whole of it: ask the engine, carry out, journal, tell the engine. An investigation
+that is taken up again differs only in that the first answers come from the journal. Invariant: the
+engine is told nothing that is not in the journal already, and each observation exactly once; so
+replaying a journal always leads to the state in which its last observation left the engine.
+
+Only active time counts against the budget: ``elapsed_s`` of the last observation plus the time
+since this session began.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from bisector import __version__
+from bisector.answer import Answer, StopReason
+from bisector.calibration import Calibration, calibrate
+from bisector.crash import crash_log
+from bisector.engine import Engine, EngineSettings
+from bisector.errors import Interrupted, RunDirectoryError, SpeedbumpError, UsageError
+from bisector.events import Event, PhaseBegan, RunBegan, RunEnded, Warned
+from bisector.executor import RunExecutor
+from bisector.interrupts import Interrupts
+from bisector.journal import Journal
+from bisector.metric import Metric
+from bisector.observations import RunObserved, RunRequest
+from bisector.reproduction import write_plans
+from bisector.run_directory import DEFAULT_PARENT, RunDirectory
+from bisector.settings import Settings
+from bisector.summary import MetricInfo, RunContext, Summary, summarize
+from bisector.warden import Warden
+from bisector.workload import Workload
+
+Listener = Callable[[Event], None]
+"""Is told what happens while it happens, in the thread of the session."""
+
+UNRESOLVED_METRIC = MetricInfo("unknown", "", "not measured yet")
+
+
+def begin(settings: Settings, listeners: Sequence[Listener] = ()) -> Summary:
+    """Investigate from the start, in a new run directory.
+
+    Raises:
+        SpeedbumpError: nothing can be investigated; a benchmark that fails is told in the summary.
+    """
+    started = time.monotonic()
+    workload = Workload.of(settings)
+    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+    path = Path(settings.output or Path(DEFAULT_PARENT, run_id).absolute())
+    meta = {
+        "settings": settings.model_dump(mode="json"),
+        "run_id": run_id,
+        "started_at": datetime.now(UTC).isoformat(),
+        "tool_version": __version__,
+        "command": list(workload.argv),
+        "python": workload.python,
+        "fingerprint": workload.fingerprint,
+        "source_hash": workload.source_hash,
+        "environment": _environment(),
+    }
+    with RunDirectory(path) as directory, Journal.create(directory.journal, meta) as journal:
+        try:
+            return Session(settings, directory, journal, listeners, started).run(workload)
+        except RunDirectoryError:
+            raise
+        except UsageError:
+            # Nothing was measured that a changed command line could go on from.
+            directory.journal.unlink(missing_ok=True)
+            raise
+
+
+def resume(path: Path, listeners: Sequence[Listener] = ()) -> Summary:
+    """Take up an investigation where its journal ends; one that is finished is only told again.
+
+    Raises:
+        SpeedbumpError: the directory holds no usable journal, or nothing can be investigated.
+    """
+    started = time.monotonic()
+    _require_run(path)
+    with RunDirectory(path) as directory, Journal.open(directory.journal) as journal:
+        settings = Settings(**_described(journal)["settings"])
+        return Session(settings, directory, journal, listeners, started).run()
+
+
+def settings_of(path: Path) -> Settings:
+    """The settings a run began with.
+
+    Raises:
+        RunDirectoryError: the directory holds no usable journal.
+    """
+    _require_run(path)
+    with Journal.open(path / "journal.db", read_only=True) as journal:
+        return Settings(**_described(journal)["settings"])
+
+
+def recall(path: Path) -> Summary:
+    """What a run found, without running anything: its summary, or what its journal knows so far.
+
+    Raises:
+        RunDirectoryError: the directory holds no usable journal.
+    """
+    _require_run(path)
+    summary = path / "summary.json"
+    if summary.exists() and summary.stat().st_mtime_ns >= (path / "journal.db").stat().st_mtime_ns:
+        try:
+            return Summary.model_validate_json(summary.read_bytes())
+        except ValueError:
+            raise RunDirectoryError(
+                f"{summary} is damaged; remove it, and report reads the journal instead"
+            ) from None
+    with Journal.open(path / "journal.db", read_only=True) as journal:
+        settings = Settings(**_described(journal)["settings"])
+        return Session(settings, None, journal, (), time.monotonic()).told()
+
+
+class Session:
+    """The state around the engine while an investigation runs."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        directory: RunDirectory | None,
+        journal: Journal,
+        listeners: Sequence[Listener],
+        started: float,
+    ) -> None:
+        self.settings = settings
+        self.directory = directory
+        self.journal = journal
+        self.listeners = list(listeners)
+        self.started = started
+        self.prior_s = 0.0
+        """Active time of earlier sessions."""
+        self.engine_s = 0.0
+        self.interrupted = False
+        self.meta = _described(journal)
+        self.history = list(journal.observations())
+        self.engine = Engine(_engine_settings(settings))
+        self._replay()
+
+    def run(self, workload: Workload | None = None) -> Summary:
+        """Investigate until the engine is finished, the budget is over or the user interrupts.
+
+        Raises:
+            SpeedbumpError: the investigation cannot go on; what was measured is in the journal.
+        """
+        assert self.directory is not None
+        try:
+            if self.engine.ask() is not None and not self._is_over():
+                self._measure(workload or Workload.of(self.settings))
+            return self._conclude()
+        except (SpeedbumpError, KeyboardInterrupt, BrokenPipeError):
+            raise
+        except Exception as error:
+            raise crash_log(error, self.directory.path) from error
+
+    def told(self) -> Summary:
+        """The summary as of the journal's last observation; writes nothing."""
+        return summarize(self._answer(), self._context({}))
+
+    def elapsed_s(self) -> float:
+        """Active time since the investigation began."""
+        return self.prior_s + time.monotonic() - self.started
+
+    # -- the loop ---------------------------------------------------------------------------------
+
+    def _measure(self, workload: Workload) -> None:
+        assert self.directory is not None
+        if self.meta["source_hash"] not in ("", workload.source_hash):
+            self._warn("the benchmark has changed since this investigation began")
+        with Warden() as warden, Interrupts(warden.interrupt) as interrupts:
+            executor = RunExecutor(
+                self.settings,
+                workload,
+                warden,
+                self.directory.slot,
+                self._calibration(workload),
+                self.elapsed_s,
+                self._metric(),
+            )
+            for request, observed in self.history:
+                executor.recall(request, observed)
+            while not interrupts.asked and not self._is_over():
+                wanted = self._ask()
+                if wanted is None:
+                    return
+                self._emit(RunBegan(wanted))
+                known = executor.metric
+                try:
+                    observed = executor.run(wanted)
+                except Interrupted:
+                    break
+                if executor.metric is not known and executor.metric is not None:
+                    self.meta["metric"] = executor.metric.to_dict()
+                    self.journal.append(wanted, observed, {"metric": self.meta["metric"]})
+                else:
+                    self.journal.append(wanted, observed)
+                self._tell(observed)
+                self._emit(RunEnded(wanted, observed))
+                for sentence in executor.drain_warnings():
+                    self._warn(sentence)
+                self._pass_on()
+            self.interrupted = interrupts.asked
+
+    def _replay(self) -> None:
+        """Tell the engine what the journal holds.
+
+        Raises:
+            RunDirectoryError: the engine would have asked for something else.
+        """
+        for request, observed in self.history:
+            if self._ask() != request:
+                raise RunDirectoryError(
+                    f"{self.journal.path.parent} was measured by another version of the search "
+                    f"({self.meta.get('tool_version', 'unknown')}, this is {__version__}); "
+                    "resume it with that version, or start a new run"
+                )
+            self._tell(observed)
+            self.prior_s = max(self.prior_s, observed.elapsed_s)
+        self._pass_on()
+
+    def _ask(self) -> RunRequest | None:
+        began = time.perf_counter()
+        request = self.engine.ask()
+        self.engine_s += time.perf_counter() - began
+        return request
+
+    def _tell(self, observed: RunObserved) -> None:
+        began = time.perf_counter()
+        self.engine.tell(observed)
+        self.engine_s += time.perf_counter() - began
+
+    def _is_over(self) -> bool:
+        return self.elapsed_s() >= self.settings.budget_s
+
+    def _calibration(self, workload: Workload) -> Calibration:
+        if "calibration" not in self.meta:
+            self._emit(PhaseBegan("calibration", "what the injector costs here"))
+            self.meta["calibration"] = asdict(calibrate(workload))
+            self.journal.note({"calibration": self.meta["calibration"]})
+            if not self.meta["calibration"]["compiled"]:
+                self._warn(
+                    f"the compiled part of the injector is not there for {workload.python}: its "
+                    "Python twin is in use, whose callbacks cost more"
+                )
+        return Calibration(**self.meta["calibration"])
+
+    def _metric(self) -> Metric | None:
+        return Metric(**self.meta["metric"]) if "metric" in self.meta else None
+
+    # -- events -----------------------------------------------------------------------------------
+
+    def _warn(self, sentence: str) -> None:
+        """Tell it now, and in the summary, also after the investigation was taken up again."""
+        known = self.meta.setdefault("warnings", [])
+        if sentence not in known:
+            known.append(sentence)
+            self.journal.note({"warnings": known})
+            self._emit(Warned(sentence))
+
+    def _pass_on(self) -> None:
+        for event in self.engine.drain_events():
+            self._emit(event)
+
+    def _emit(self, event: Event) -> None:
+        for listener in list(self.listeners):
+            try:
+                listener(event)
+            except Exception:
+                # A display that breaks (a closed terminal) must not cost the measurement.
+                self.listeners.remove(listener)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def _conclude(self) -> Summary:
+        assert self.directory is not None
+        answer = self._answer()
+        plans: dict[str, str] = {}
+        if "calibration" in self.meta:
+            event_ns = self.meta["calibration"]["event_ns"]
+            plans = write_plans(answer, event_ns, self.directory.path / "plans")
+        summary = summarize(answer, self._context(plans))
+        self.directory.write(self.directory.summary, summary.model_dump_json(indent=2) + "\n")
+        return summary
+
+    def _answer(self) -> Answer:
+        """What the engine knows, with the reason why it was stopped if it was."""
+        answer = self.engine.answer()
+        warnings = dict.fromkeys((*answer.warnings, *self.meta.get("warnings", ())))
+        answer = replace(answer, warnings=tuple(warnings))
+        if self.engine.ask() is None:
+            return answer
+        over = self.prior_s >= self.settings.budget_s or (
+            self.directory is not None and self._is_over()
+        )
+        stop_reason: StopReason = "budget" if over and not self.interrupted else "interrupted"
+        return replace(answer, stop_reason=stop_reason)
+
+    def _context(self, plans: dict[str, str]) -> RunContext:
+        calibration = self.meta.get("calibration", {})
+        metric = self._metric()
+        info = UNRESOLVED_METRIC
+        if metric is not None:
+            info = MetricInfo(metric.name, metric.unit, metric.source, metric.higher_is_better)
+        elsewhere = self.directory is None
+        return RunContext(
+            run_id=self.meta["run_id"],
+            started_at=datetime.fromisoformat(self.meta["started_at"]),
+            finished_at=datetime.now(UTC),
+            command=self.meta["command"],
+            python=self.meta["python"],
+            metric=info,
+            fingerprint=self.meta["fingerprint"],
+            wall_s=self.prior_s if elsewhere else self.elapsed_s(),
+            budget_s=self.settings.budget_s,
+            engine_s=self.engine_s,
+            tool_version=self.meta["tool_version"],
+            run_directory=str(self.journal.path.parent),
+            environment={
+                **self.meta["environment"],
+                "target_python": calibration.get("python"),
+                "backend": calibration.get("backend"),
+                "backend_reason": calibration.get("reason"),
+                "compiled": calibration.get("compiled"),
+            },
+            settings=_plain_settings(self.settings),
+            plans=plans,
+        )
+
+
+def _engine_settings(settings: Settings) -> EngineSettings:
+    return EngineSettings(
+        budget_s=settings.budget_s,
+        threshold=settings.threshold,
+        min_gain=settings.min_gain,
+        confidence=settings.confidence,
+        seed=settings.seed,
+        dose=settings.dose,
+        delay_ns=settings.delay_ns,
+        strategy=settings.strategy,
+        include=settings.include,
+        exclude=settings.exclude,
+        timeout_s=settings.timeout_s,
+    )
+
+
+def _plain_settings(settings: Settings) -> dict[str, Any]:
+    plain: dict[str, Any] = settings.model_dump(mode="json")
+    plain["env"] = [f"{name}={value}" for name, value in settings.env]
+    return plain
+
+
+def _environment() -> dict[str, str | int | float | None]:
+    """What a reader of the result may want to know of the machine; nothing that identifies it."""
+    return {
+        "os": platform.system(),
+        "machine": platform.machine(),
+        "cpus": len(os.sched_getaffinity(0))
+        if hasattr(os, "sched_getaffinity")
+        else os.cpu_count(),
+        "load_1m": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+    }
+
+
+def _require_run(path: Path) -> None:
+    if not path.is_dir():
+        raise RunDirectoryError(f"{path} is not a run directory; name the one to take up again")
+    if not (path / "journal.db").exists():
+        raise RunDirectoryError(f"{path} holds no run (there is no journal.db)")
+
+
+def _described(journal: Journal) -> dict[str, Any]:
+    """The description of the run, complete.
+
+    Raises:
+        RunDirectoryError: parts of it are missing.
+    """
+    meta = journal.meta()
+    missing = {"settings", "run_id", "started_at", "command", "python", "fingerprint"} - meta.keys()
+    if missing:
+        raise RunDirectoryError(
+            f"{journal.path} lacks {', '.join(sorted(missing))}; it cannot be taken up again"
+        )
+    return meta

@@ -1,0 +1,158 @@
+"""The tool's side of the one owner of benchmark processes: orders out, reports in, over two pipes.
+
+A process of its own (`bisector.warden_process`) starts every command, so that what happens to the
+tool never decides what happens to the benchmark: Ctrl-C in the terminal reaches only the tool, and
+when the tool is killed, the closing pipe kills the benchmark. It is started once per session and
+then costs a run one line each way.
+
+The tool waits for a run by reading the pipe: no polling, and interruptible from a signal handler
+through `Warden.interrupt`, which only writes a line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from bisector import warden_process
+from bisector.errors import MeasurementFailed
+
+Stop = Literal["limit", "killed", "closed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A command to run to its end. ``limit_s``: killed when it lasts longer; None is no limit."""
+
+    argv: tuple[str, ...]
+    cwd: str
+    env: Mapping[str, str]
+    stdout: Path
+    stderr: Path
+    limit_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended. Times in seconds, ``started_s`` on the monotonic clock.
+
+    ``returncode`` is negative for a signal, as in `subprocess`. ``stopped`` says that it was killed
+    from here: at its limit or on request. ``leftovers`` are the command lines of processes that
+    outlived it and had to be killed. ``error``: it could not be started at all.
+    """
+
+    returncode: int | None = None
+    stopped: Stop | None = None
+    wall_s: float = 0.0
+    started_s: float = 0.0
+    cpu_s: float = 0.0
+    leftovers: tuple[str, ...] = ()
+    error: str | None = None
+
+
+class Warden:
+    """A running warden process. Use it as a context manager: leaving ends all it started."""
+
+    def __init__(self) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", warden_process.__file__],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            cwd="/",
+            start_new_session=True,
+        )
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._orders = self._process.stdin.fileno()
+        self._reports = self._process.stdout
+        self._running: int | None = None
+        report = self._read()
+        self.owns_descendants = bool(report["subreaper"])
+        """Whether processes that leave the process group are found as well (Linux)."""
+
+    def run(self, launch: Launch) -> Ended:
+        """Run a command to its end and return once none of its processes is left.
+
+        Raises:
+            MeasurementFailed: the warden process itself has gone.
+        """
+        self._send(
+            {
+                "run": {
+                    "argv": launch.argv,
+                    "cwd": launch.cwd,
+                    "env": dict(launch.env),
+                    "stdout": str(launch.stdout),
+                    "stderr": str(launch.stderr),
+                    "limit_s": launch.limit_s,
+                }
+            }
+        )
+        try:
+            report = self._read()
+            if "started" in report:
+                self._running = report["started"]
+                report = self._read()
+        finally:
+            self._running = None
+        ended: dict[str, Any] = report["ended"]
+        return Ended(**{**ended, "leftovers": tuple(ended.get("leftovers", ()))})
+
+    def interrupt(self) -> None:
+        """Have the run in flight killed, if there is one; safe to call from a signal handler."""
+        with contextlib.suppress(OSError, MeasurementFailed):
+            self._send({"kill": True})
+
+    def close(self) -> None:
+        """Kill what runs and end the warden process. Idempotent."""
+        if self._process.stdin is not None and not self._process.stdin.closed:
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout=2 * warden_process.KILL_S)
+        self._reports.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _send(self, order: dict[str, Any]) -> None:
+        data = json.dumps(order).encode() + b"\n"
+        try:
+            while data:
+                data = data[os.write(self._orders, data) :]
+        except OSError:
+            self._gone()
+
+    def _read(self) -> dict[str, Any]:
+        line = self._reports.readline()
+        if not line:
+            self._gone()
+        report: dict[str, Any] = json.loads(line)
+        return report
+
+    def _gone(self) -> None:
+        if self._running is not None:
+            # Nobody else can end the benchmark now; its process group is all that is known here.
+            with contextlib.suppress(OSError):
+                os.killpg(self._running, signal.SIGKILL)
+        raise MeasurementFailed(
+            "the process that runs the benchmark was killed; nothing more can be measured in this "
+            "session (resume goes on where it stopped)"
+        )
