@@ -26,7 +26,9 @@ EXPLAINED_LEAST = 0.8
 """What the lower bound of the explained share must reach."""
 
 MIN_BLOCKS = 3
-MAX_BLOCKS = 60
+MAX_BLOCKS = 200
+DOUBTFUL_RUNS = 12
+"""A member that still shows less than half the threshold after this many runs is let go."""
 
 
 def certify(lab: Lab) -> Steps:
@@ -46,7 +48,10 @@ def certify(lab: Lab) -> Steps:
         if attempt or trial.out_of_time:
             break
         lab.emit(PhaseBegan("retry", trial.trouble))
-        lab.finalists.members = [m for m in members if m.target not in trial.refuted]
+        for member in members:
+            if member.target in trial.refuted:
+                lab.finalists.members.remove(member)
+                lab.leave_open(member.functions, "fresh runs did not confirm that it matters")
         if trial.complement_matters:
             yield from search(lab, within=trial.complement)
         elif not trial.refuted:
@@ -68,8 +73,14 @@ class _Attempt:
         self.complement = lab.everything - chosen
         self.everything = Arm(lab.everything, self.dose)
         self.chosen = Arm(chosen, self.dose)
-        self.alone = [Arm(m.functions, self.dose) for m in members]
+        # Alone at the base dose: a coarse one could exceed the slack of hidden code.
+        self.alone = [Arm(m.functions, lab.base_dose) for m in members]
         self.rest = Arm(self.complement, self.dose)
+        """Everything else; falls back to the base dose where the certificate's exceeds slack."""
+        self.shown: set[Arm] = set()
+        """Members that need no more runs."""
+        self.sufficient: bool | None = None
+        self.complete: bool | None = None
         self.certified = False
         self.out_of_time = False
         self.complement_matters = False
@@ -77,14 +88,10 @@ class _Attempt:
         self.trouble = ""
 
     def run(self) -> Steps:
-        arms = list(
-            dict.fromkeys(
-                arm for arm in (*self.alone, self.chosen, self.everything, self.rest) if arm.targets
-            )
-        )
+        """Blocks of all arms until all is clear; only of what is not, once most of it is."""
         try:
             for done in range(1, MAX_BLOCKS + 1):
-                yield from self.lab.run_block(self.trials, arms, "certificate")
+                yield from self.lab.run_block(self.trials, self._wanted(), "certificate")
                 if done >= MIN_BLOCKS and self.judge():
                     return
         except BudgetOver:
@@ -93,6 +100,14 @@ class _Attempt:
             self.lab.know(verdict="inconclusive", stop_reason="budget")
             raise
 
+    def _wanted(self) -> list[Arm]:
+        arms = [arm for arm in self.alone if arm not in self.shown]
+        if self.sufficient is None:
+            arms += [self.chosen, self.everything]
+        if self.complete is None:
+            arms.append(self.rest)
+        return [arm for arm in dict.fromkeys(arms) if arm.targets]
+
     def judge(self) -> bool:
         """Read the runs so far; True when every question has an answer."""
         lab, trials = self.lab, self.trials
@@ -100,14 +115,19 @@ class _Attempt:
             return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
         threshold = lab.settings.threshold
         fit = trials.fit()
-        scale = max(threshold * self.dose, 1e-6)
+        scale = max(threshold * self.lab.base_dose, 1e-6)
         p_values = [sequence_p_value(fit.effect(arm), scale) for arm in self.alone]
         adjusted = holm(p_values)
         necessary = all(p <= self.alpha for p in adjusted)
+        self.shown = {
+            arm
+            for arm, p in zip(self.alone, p_values, strict=True)
+            if p <= self.alpha / len(self.alone)
+        }
         self.refuted = {
             m.target
             for m, arm in zip(self.members, self.alone, strict=True)
-            if self._below(arm, 0.5 * threshold)
+            if arm not in self.shown and self._is_refuted(arm)
         }
         explained = self._explained()
         sufficient: bool | None = None
@@ -116,6 +136,8 @@ class _Attempt:
         elif explained.hi < EXPLAINED:
             sufficient = False
         complete, rest_gain_hi, rest_drop_hi = self._complete()
+        self.sufficient, self.complete = sufficient, complete
+        notes = self._notes()
         self._publish(
             adjusted,
             Certificate(
@@ -129,18 +151,25 @@ class _Attempt:
                 complement_drop_upper95=rest_drop_hi,
                 complement_gain_upper95=rest_gain_hi,
                 dose=self.dose,
-                notes=self._notes(sufficient, complete),
+                notes=notes,
             ),
         )
         self.certified = bool(necessary and sufficient and complete)
         self.complement_matters = complete is False
-        self.trouble = "; ".join(self._notes(sufficient, complete))
+        self.trouble = "; ".join(notes)
         return self.certified or bool(self.refuted) or complete is False or sufficient is False
 
-    def _below(self, arm: Arm, share: float) -> bool:
-        bounds = self.trials.bounds(arm, self.alpha, share)
+    def _is_refuted(self, arm: Arm) -> bool:
+        """Whether fresh runs put a member below the threshold, or show next to nothing of it."""
         root = self.lab.known.root
-        return bounds is not None and root is not None and bounds.hi < share * root.gain.estimate
+        if root is None:
+            return False
+        least = self.lab.settings.threshold * root.gain.estimate
+        bounds = self.trials.bounds(arm, self.alpha, least)
+        if bounds is None:
+            return True
+        doubtful = self.trials.count(arm) >= DOUBTFUL_RUNS and bounds.estimate < 0.5 * least
+        return bounds.hi < least or doubtful
 
     def _explained(self) -> Interval:
         """Effect of the set over effect of everything; scaled where the set was dosed
@@ -175,6 +204,10 @@ class _Attempt:
         effect_hi = max(bounds.hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
         complete = True if bounds.hi < limit else (False if bounds.lo > limit else None)
+        base = Arm(self.complement, lab.base_dose)
+        if complete is not True and bounds.lo > 0.0 and self.rest != base:
+            # Monotone: no effect at a coarse dose would have settled it; an effect may be slack.
+            self.rest, complete = base, None
         return complete, bounds.hi, effect_hi / (1.0 + effect_hi)
 
     def _publish(self, adjusted: list[float], certificate: Certificate) -> None:
@@ -189,7 +222,10 @@ class _Attempt:
             before = explored.get(member.target)
             if effect is None:
                 continue
-            if before is not None:
+            if before is not None and _width(before) < 0.5 * (effect.gain.hi - effect.gain.lo):
+                # The budget cut the fresh runs short: what the search saw says more.
+                effect = before.effect
+            elif before is not None:
                 effect = replace(
                     effect,
                     delay_ns=before.effect.delay_ns,
@@ -224,18 +260,22 @@ class _Attempt:
             certificate=certificate,
         )
 
-    def _notes(self, sufficient: bool | None, complete: bool | None) -> tuple[str, ...]:
+    def _notes(self) -> tuple[str, ...]:
         notes = []
         if self.refuted:
             notes.append(
                 "slowing it alone did not lower throughput again: "
                 + ", ".join(sorted(self.refuted))
             )
-        if sufficient is False:
+        if self.sufficient is False:
             notes.append("slowing only the set does not reproduce the drop of *:*")
-        if complete is False:
+        if self.complete is False:
             notes.append("everything outside the set still lowers throughput by a tenth or more")
         return tuple(notes)
+
+
+def _width(finding: Finding) -> float:
+    return finding.effect.gain.hi - finding.effect.gain.lo
 
 
 def _dose(lab: Lab) -> float:

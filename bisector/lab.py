@@ -197,6 +197,12 @@ class Lab:
             effect / (1.0 + effect),
         )
 
+    def leave_open(self, targets: Iterable[str], reason: str) -> None:
+        """Claim nothing about these functions, and say why."""
+        functions = tuple(sorted(targets))
+        entry = Unresolved(self.tree.name(functions), functions, reason)
+        self.know(unresolved=(*self.known.unresolved, entry))
+
     def require_time(self, runs: float = 1.0) -> None:
         """Raise `BudgetOver` when the stage has no time for this many more runs."""
         if self.elapsed_s + (runs - 1.0) * self.wall_s >= self.deadline_s:

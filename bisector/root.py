@@ -58,7 +58,7 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "insensitive":
             _check_fixed_time(lab, trials, low, high)
             yield from _measure_slack(lab, trials, low, high)
-            _certify_insensitive(lab)
+            _certify_insensitive(lab, _tightest(lab, trials, low, high))
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
         if verdict == "sensitive":
@@ -167,19 +167,28 @@ def _measure_slack(
         )
 
 
-def _certify_insensitive(lab: Lab) -> None:
+def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:
+    """The smallest upper bound of the gain: where t rises with the dose, any dose bounds it."""
+    alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
+    bounds = [trials.bounds(arm, alpha, least) for arm in arms if trials.count(arm)]
+    return min(b.hi for b in bounds if b is not None)
+
+
+def _certify_insensitive(lab: Lab, gain_hi: float) -> None:
     """Nothing was selected, so the runs that decided are themselves the certificate."""
     root = _root(lab)
+    drop_hi = max(gain_hi, 0.0) * root.dose
+    drop_hi /= 1.0 + drop_hi
     lab.know(
         verdict="insensitive",
-        insensitive=(lab.pruned(lab.everything, "measured", root.gain.hi, root.dose),),
+        insensitive=(lab.pruned(lab.everything, "measured", gain_hi, root.dose),),
         certificate=Certificate(
             necessary=True,
             sufficient=True,
             explained=None,
             complete=True,
-            complement_drop_upper95=root.drop.hi,
-            complement_gain_upper95=root.gain.hi,
+            complement_drop_upper95=drop_hi,
+            complement_gain_upper95=gain_hi,
             dose=root.dose,
             notes=(
                 "The set is empty, so necessary and sufficient hold with nothing to test; "

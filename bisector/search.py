@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 
-from bisector.answer import Finding, Interval, Pruned, Unresolved
+from bisector.answer import Finding, Interval, Pruned
 from bisector.events import EstimateUpdated, NodeJudged, PhaseBegan
 from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
@@ -32,6 +32,9 @@ MAX_RUNS = 14
 
 MASS_MARGIN = 1.25
 """Own times are estimates: a unit is taken to be able to gain this much more than its own time."""
+
+MAX_SWEEP_RUNS = 40
+"""The same for a finalist at the small dose, where its effect is smaller."""
 
 RESERVED_BLOCKS = 3
 CO_CRITICAL = 0.75
@@ -190,37 +193,30 @@ def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold
                 for clear in result.cleared
             ),
         ),
-        unresolved=(
-            *lab.known.unresolved,
-            *(
-                _unresolved(lab, _functions(Probe(entry.items), by_name), entry.reason)
-                for entry in result.open
-            ),
-        ),
     )
+    for entry in result.open:
+        lab.leave_open(_functions(Probe(entry.items), by_name), entry.reason)
     if finalists.trials is not None:
         publish(lab, finalists.trials)
 
 
-def _unresolved(lab: Lab, functions: frozenset[str], reason: str) -> Unresolved:
-    return Unresolved(lab.tree.name(functions), tuple(sorted(functions)), reason)
-
-
 def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
-    """Slow each finalist at two doses; drop those whose effect only began beyond their slack."""
+    """Slow each finalist at two doses; keep those that matter at the small one too.
+
+    A hidden function lowers throughput once its delay exceeds its slack, so an effect must be seen
+    at the base dose, and where the line through both doses meets zero at a positive dose, at a
+    smaller one still. What noise leaves undecided there is unresolved, not sensitive.
+    """
     finalists = lab.finalists
     base, top = lab.base_dose, lab.top_dose
-    fine = 0.3 * base
-    for round_ in range(MAX_RUNS):
+    for _ in range(2 * MAX_SWEEP_RUNS):
         wanted: list[Arm] = []
         for member in finalists.members:
             low, high = Arm(member.functions, base), Arm(member.functions, top)
             wanted += [arm for arm in (low, high) if trials.count(arm) < 2]
-            if round_ >= 2 and _is_bent(trials, low, high):
-                small = Arm(member.functions, fine)
-                bounds = trials.bounds(small, ALPHA, threshold)
-                if bounds is None or not (bounds.hi < threshold or bounds.lo > 0.0):
-                    wanted += [low, small]
+            deciding = _deciding(lab, trials, member)
+            if not _is_decided(trials, deciding, threshold):
+                wanted.append(deciding)
         wanted = [arm for arm in dict.fromkeys(wanted) if not lab.is_hopeless(trials, arm)]
         if not wanted:
             break
@@ -229,32 +225,48 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
     kept = []
     for member in finalists.members:
         low, high = Arm(member.functions, base), Arm(member.functions, top)
-        small = Arm(member.functions, fine)
-        bent = _is_bent(trials, low, high)
-        at_small = trials.bounds(small, ALPHA, threshold)
-        at_low = trials.bounds(low, ALPHA, threshold)
-        hidden = bent and not (at_small is not None and at_small.lo > 0.0)
-        if at_low is not None and at_low.hi < threshold:
-            hidden = True
-        if not hidden:
-            if at_low is not None:
-                member.gain = at_small if bent and at_small is not None else at_low
-            finalists.linear = finalists.linear and not bent
+        deciding = _deciding(lab, trials, member)
+        bounds = trials.bounds(deciding, ALPHA, threshold)
+        if bounds is not None and bounds.lo > 0.0:
+            member.gain = bounds
+            finalists.linear = finalists.linear and deciding == low
             kept.append(member)
-            continue
-        slack = respond(trials.points((low, high))).slack
-        bound = min(b.hi for b in (at_small, at_low) if b is not None)
-        lab.know(
-            insensitive=(
-                *lab.known.insensitive,
-                lab.pruned(member.functions, "measured", bound, base),
+        elif bounds is not None and bounds.hi < threshold:
+            _send_back(lab, member, bounds.hi, deciding, respond(trials.points((low, high))).slack)
+        else:
+            lab.leave_open(
+                member.functions,
+                f"lowers throughput when slowed by {lab.finalists.dose:.0%}, but at "
+                f"{deciding.dose:.0%} noise hides whether it does: it may be hidden code whose "
+                "slack the larger dose exceeds",
             )
-        )
+    finalists.members = kept
+
+
+def _deciding(lab: Lab, trials: Trials, member: Finalist) -> Arm:
+    """The arm that decides: the base dose, or a third of it where the response bends."""
+    low, high = Arm(member.functions, lab.base_dose), Arm(member.functions, lab.top_dose)
+    if trials.count(low) >= 2 and _is_bent(trials, low, high):
+        return Arm(member.functions, 0.3 * lab.base_dose)
+    return low
+
+
+def _is_decided(trials: Trials, arm: Arm, threshold: float) -> bool:
+    bounds = trials.bounds(arm, ALPHA, threshold)
+    if bounds is None:
+        return trials.count(arm) >= 2
+    return trials.count(arm) >= MAX_SWEEP_RUNS or bounds.hi < threshold or bounds.lo > 0.0
+
+
+def _send_back(lab: Lab, member: Finalist, bound: float, arm: Arm, slack_ns: float) -> None:
+    """A finalist that turns out to be hidden."""
+    pruned = lab.pruned(member.functions, "measured", bound, arm.dose)
+    lab.know(insensitive=(*lab.known.insensitive, pruned))
+    if slack_ns > 0.0:
         lab.warn(
             f"{member.target} is hidden: it lowers throughput only once it is more than "
-            f"{slack / 1e6:.3g} ms per unit slower"
+            f"{slack_ns / 1e6:.3g} ms per unit slower"
         )
-    finalists.members = kept
 
 
 def _is_bent(trials: Trials, low: Arm, high: Arm) -> bool:

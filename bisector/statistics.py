@@ -189,34 +189,36 @@ class Measurements:
 
 
 def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
+    """Generalised least squares, linear in the number of runs.
+
+    A block's covariance is ``diag(1/w) + ratio·11'``, inverted by Sherman and Morrison's formula.
+    """
     arms = list(dict.fromkeys(row[0] for row in rows))
-    blocks = list(dict.fromkeys(row[1] for row in rows))
     arm_index = {arm: i for i, arm in enumerate(arms)}
-    block_index = {block: i for i, block in enumerate(blocks)}
-    n, p = len(rows), len(arms)
+    block_index = {block: i for i, block in enumerate(dict.fromkeys(row[1] for row in rows))}
+    n, p, q = len(rows), len(arms), len(block_index)
     a = np.array([arm_index[row[0]] for row in rows])
     b = np.array([block_index[row[1]] for row in rows])
     y = np.array([row[2] for row in rows])
-    x = np.zeros((n, p))
-    x[np.arange(n), a] = 1.0
-    same_block = (b[:, None] == b[None, :]).astype(float)
-    ratio = _block_ratio(x, same_block, b, y)
+    ratio = _block_ratio(a, b, y)
     weights = np.ones(n)
-    spent = ratio / (1.0 + ratio) * (len(blocks) - 1)
-    dof = max(1.0, n - p - spent)
+    dof = max(1.0, n - p - ratio / (1.0 + ratio) * (q - 1))
     for _ in range(4):
-        covariance_y = np.diag(1.0 / weights) + ratio * same_block
-        inverse = np.linalg.inv(covariance_y)
-        information = x.T @ inverse @ x
+        shrink = ratio / (1.0 + ratio * np.bincount(b, weights, minlength=q))
+        cells = np.zeros((p, q))
+        np.add.at(cells, (a, b), weights)
+        information = np.diag(np.bincount(a, weights, minlength=p)) - (cells * shrink) @ cells.T
+        block_sums = np.bincount(b, weights * y, minlength=q)
         unscaled = np.linalg.inv(information)
-        means = unscaled @ (x.T @ inverse @ y)
-        residual = y - x @ means
-        quadratic = float(residual @ inverse @ residual)
-        variance = max(quadratic / dof, 1e-10)
-        # Conditional residuals: what is left of each run after its block's share.
-        leftover = np.diag(1.0 / weights) @ inverse @ residual
-        # A residual's own expected size is smaller when its arm has few runs: do not down-weight
-        # then.
+        means = unscaled @ (
+            np.bincount(a, weights * y, minlength=p) - cells @ (shrink * block_sums)
+        )
+        residual = y - means[a]
+        block_effect = shrink * np.bincount(b, weights * residual, minlength=q)
+        # What is left of each run after its block's share.
+        leftover = residual - block_effect[b]
+        variance = max(float(np.sum(weights * residual * leftover)) / dof, 1e-10)
+        # A run of an arm with few runs is fitted closely: its residual says little about tails.
         scale = 1.4826 * float(np.median(np.abs(leftover))) or math.sqrt(variance)
         scale = max(scale * math.sqrt(n / max(n - p, 1.0)), math.sqrt(variance) * 0.3)
         size = np.abs(leftover) / scale
@@ -224,39 +226,31 @@ def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
         if np.allclose(updated, weights, atol=1e-3):
             break
         weights = updated
-    counts: dict[Hashable, int] = {}
-    for row in rows:
-        counts[row[0]] = counts.get(row[0], 0) + 1
+    counts = {arm: int(c) for arm, c in zip(arms, np.bincount(a, minlength=p), strict=True)}
     return Fit(tuple(arms), means, variance * unscaled, math.sqrt(variance), dof, counts)
 
 
-def _block_ratio(
-    x: NDArray[np.float64],
-    same_block: NDArray[np.float64],
-    b: NDArray[np.int64],
-    y: NDArray[np.float64],
-) -> float:
+def _block_ratio(a: NDArray[np.int64], b: NDArray[np.int64], y: NDArray[np.float64]) -> float:
     """Block variance / noise variance, by moments, shrunk to a prior while data are few."""
-    n, p = x.shape
-    z = np.zeros((n, int(b.max()) + 1))
-    z[np.arange(n), b] = 1.0
-    both = np.hstack([x, z])
-    rank = int(np.linalg.matrix_rank(both))
-    dof_within = n - rank
-    dof_total = n - p
+    n, p, q = len(y), int(a.max()) + 1, int(b.max()) + 1
+    cells = np.zeros((p, q))
+    np.add.at(cells, (a, b), 1.0)
+    per_arm, per_block = cells.sum(axis=1), cells.sum(axis=0)
+    # Two-way fit (arms and blocks fixed): eliminate the blocks, solve for the arms.
+    reduced = np.diag(per_arm) - (cells / per_block) @ cells.T
+    block_sums = np.bincount(b, y, minlength=q)
+    right = np.bincount(a, y, minlength=p) - cells @ (block_sums / per_block)
+    arm_effects, _, rank, _ = np.linalg.lstsq(reduced, right, rcond=1e-10)
+    dof_within, dof_total = n - q - int(rank), n - p
     if dof_within < 2 or dof_total <= dof_within:
         return PRIOR_BLOCK_RATIO
-
-    def rss(design: NDArray[np.float64]) -> float:
-        fitted = design @ np.linalg.lstsq(design, y, rcond=None)[0]
-        return float(np.sum((y - fitted) ** 2))
-
-    within = rss(both) / dof_within
-    gained = rss(x) - within * dof_within
-    # E[gained] = noise * (dof_total - dof_within) + block * trace of what arms leave of the blocks.
-    projector = np.eye(n) - x @ np.linalg.pinv(x)
-    trace = float(np.trace(projector @ same_block))
-    block = max(0.0, (gained - within * (dof_total - dof_within)) / max(trace, 1e-9))
+    block_effects = (block_sums - cells.T @ arm_effects) / per_block
+    within = float(np.sum((y - arm_effects[a] - block_effects[b]) ** 2)) / dof_within
+    arm_means = np.bincount(a, y, minlength=p) / per_arm
+    gained = float(np.sum((y - arm_means[a]) ** 2)) - within * dof_within
+    # E[gained] = noise * (dof_total - dof_within) + block * what arms leave of the blocks.
+    left_of_blocks = n - float(np.sum(cells**2 / per_arm[:, None]))
+    block = max(0.0, (gained - within * (dof_total - dof_within)) / max(left_of_blocks, 1e-9))
     estimate = min(block / max(within, 1e-12), 10.0)
     trust = dof_within / (dof_within + 4.0)
     return float(trust * estimate + (1.0 - trust) * PRIOR_BLOCK_RATIO)

@@ -2,8 +2,7 @@
 function.
 
 Invariant: a node's name is a pattern of the targets-file language that matches exactly the
-functions below it; a package's pattern includes the package itself. Module bodies (code that runs
-when a module is imported, or the script's own) are one node, `*:<module>`.
+functions below it; a package's pattern includes the package itself.
 """
 
 from __future__ import annotations
@@ -18,7 +17,6 @@ from bisector.discovery import Discovery, Function
 from strategies.protocol import Item
 
 ROOT = "*:*"
-MODULE_BODIES = "*:<module>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +88,10 @@ class Tree:
         wanted = frozenset(targets)
         chosen: dict[str, None] = {}
         for target in sorted(wanted, key=self._paths.__getitem__):
-            node = next(node for node in self._paths[target] if self.below(node) <= wanted)
-            chosen[node] = None
+            nodes = [node for node in self._paths[target] if self.below(node) <= wanted]
+            whole = self.below(nodes[0])
+            # Of nodes that mean the same, the deepest says most.
+            chosen[[node for node in nodes if self.below(node) == whole][-1]] = None
         return tuple(chosen)
 
     def name(self, targets: Iterable[str]) -> str:
@@ -152,8 +152,6 @@ class Tree:
 
 def _path(target: str, packages: set[str], names: dict[str, set[str]]) -> tuple[str, ...]:
     module, _, qualname = target.partition(":")
-    if qualname == "<module>":
-        return (ROOT, MODULE_BODIES, target)
     path = [ROOT]
     parts = module.split(".")
     for depth in range(1, len(parts) + 1):

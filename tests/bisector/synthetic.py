@@ -1,7 +1,7 @@
 """A synthetic program for engine tests: functions with own times, and how their delays add up.
 
-Time per unit is the longest of its lanes: a lane is the functions whose time (own time plus delay) is
-spent one after the other there. Hidden code is code of a lane that is not the longest.
+Time per unit is the longest of its lanes: a lane is the functions whose time (own time plus delay)
+is spent one after the other there. Hidden code is code of a lane that is not the longest.
 """
 
 from __future__ import annotations

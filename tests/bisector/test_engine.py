@@ -1,0 +1,147 @@
+"""The engine on synthetic programs: what is found, what is claimed, and what a run of it costs."""
+
+from __future__ import annotations
+
+import pytest
+from synthetic import Program, investigate
+
+from bisector.answer import Answer
+from bisector.engine import Engine, EngineSettings
+from bisector.errors import UsageError
+from bisector.observations import RunObserved
+
+MS = 1e-3
+
+
+def answer(program: Program, **settings: object) -> Answer:
+    chosen = {"budget_s": 600.0, **settings}
+    return investigate(Engine(EngineSettings(**chosen)), program).answer()  # type: ignore[arg-type]
+
+
+def serving(**changes: object) -> Program:
+    """A critical lane of 5.75 ms, and a hidden one with slack 1.75 ms and the hottest function."""
+    hidden = {f"pkg.m{i % 6}:f{i}": 0.1 * MS for i in range(30)} | {"pkg.prep:hot": 1.0 * MS}
+    critical = {
+        "pkg.sampler:sample": 2 * MS,
+        "pkg.detok:detok": 1.2 * MS,
+        "base:rest": 2.5 * MS,
+        "x:tiny": 0.05 * MS,
+    }
+    return Program({"main": critical, "hidden": hidden}, **changes)  # type: ignore[arg-type]
+
+
+def found(result: Answer) -> set[str]:
+    return {finding.target for finding in result.sensitive}
+
+
+def test_finds_exactly_the_critical_functions_and_certifies_them() -> None:
+    result = answer(serving(noise=0.003))
+    assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
+    assert found(result) == {"base:rest", "pkg.sampler:sample", "pkg.detok:detok"}
+    gains = {f.target: f.effect.gain for f in result.sensitive}
+    for target, truth in (("base:rest", 2.5 / 5.75), ("pkg.detok:detok", 1.2 / 5.75)):
+        assert gains[target].lo <= truth <= gains[target].hi
+    assert all(f.p_value_adjusted <= 0.05 for f in result.sensitive)
+    assert result.certificate.necessary
+    assert result.certificate.sufficient
+    assert result.certificate.complete
+    assert result.runs <= 90
+
+
+def test_every_function_ends_in_exactly_one_list() -> None:
+    result = answer(serving(noise=0.003))
+    assert result.discovery is not None
+    named = [f for entry in result.sensitive for f in entry.functions]
+    named += [f for entry in result.insensitive for f in entry.functions]
+    named += [f for entry in result.unresolved for f in entry.functions]
+    assert sorted(named) == sorted(f.target for f in result.discovery.functions)
+
+
+def test_hidden_python_is_insensitive_with_its_slack() -> None:
+    program = Program(
+        {"device": {"gpu:sleep": 6 * MS}, "python": {f"p:f{i}": 0.3 * MS for i in range(10)}},
+        noise=0.003,
+    )
+    result = answer(program, exclude=("gpu:*",))
+    assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
+    assert result.sensitive == ()
+    assert result.root is not None
+    assert result.root.shape == "threshold"
+    assert result.root.slack_ns_per_unit == pytest.approx(3e6, rel=0.1)
+    assert result.certificate.complete
+
+
+def test_hidden_code_whose_slack_a_coarse_dose_exceeds_is_not_reported() -> None:
+    program = Program(
+        {"critical": {"c:c": 5 * MS}, "hidden": {"h:h": 4 * MS}, "more": {"m:m": 3 * MS}},
+        noise=0.02,
+        seed=3,
+    )
+    assert found(answer(program, budget_s=3000.0)) == {"c:c"}
+
+
+def test_balanced_stages_come_out_as_co_critical() -> None:
+    program = Program(
+        {"a": {"a:a": 5 * MS}, "b": {"b:b": 5 * MS}, "c": {"c:c": 1 * MS}}, noise=0.003
+    )
+    result = answer(program)
+    partners = {f.target: f.co_critical_with for f in result.sensitive}
+    assert partners == {"a:a": ("b:b",), "b:b": ("a:a",)}
+
+
+def test_many_small_functions_come_out_as_their_subtree() -> None:
+    small = {f"pkg.many:f{i}": 0.02 * MS for i in range(100)}
+    result = answer(Program({"m": {**small, "o:big": 2 * MS}}, noise=0.003))
+    kinds = {f.target: (f.kind, len(f.functions)) for f in result.sensitive}
+    assert kinds == {"pkg.many:*": ("subtree", 100), "o:big": ("function", 1)}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_noise_never_makes_a_hidden_function_certified(seed: int) -> None:
+    result = answer(serving(noise=0.05, seed=seed), seed=seed, budget_s=400.0)
+    if result.stop_reason == "certified":
+        assert found(result) == {"base:rest", "pkg.sampler:sample", "pkg.detok:detok"}
+    else:
+        assert result.verdict == "inconclusive"
+
+
+def test_the_budget_is_exceeded_by_no_more_than_a_run() -> None:
+    program = serving(noise=0.05)
+    engine = investigate(Engine(EngineSettings(budget_s=30.0)), program)
+    longest = program.start_up_s + program.units * 2 * 6 * MS
+    assert program.elapsed_s <= 30.0 + longest
+    assert engine.answer().stop_reason == "budget"
+
+
+def test_the_same_observations_give_the_same_answer() -> None:
+    program = serving(noise=0.01)
+    engine = Engine(EngineSettings(budget_s=600.0, seed=5))
+    told: list[RunObserved] = []
+    while (request := engine.ask()) is not None:
+        told.append(program.run(request))
+        engine.tell(told[-1])
+    replayed = Engine(EngineSettings(budget_s=600.0, seed=5))
+    for observed in told:
+        replayed.tell(observed)
+    assert replayed.ask() is None
+    assert replayed.answer() == engine.answer()
+
+
+def test_a_benchmark_that_fails_when_slowed_says_so() -> None:
+    program = Program({"m": {"a:a": 3 * MS}}, failing=frozenset({"a:a"}))
+    result = answer(program)
+    assert result.stop_reason == "failed"
+    assert "fails when slowed" in (result.failure or "")
+
+
+def test_a_pattern_that_matches_nothing_names_what_ran() -> None:
+    with pytest.raises(UsageError, match=r"no function that ran matches nothing:\*"):
+        answer(serving(), include=("nothing:*",))
+
+
+def test_an_answer_can_be_had_at_any_time() -> None:
+    program = serving()
+    engine = Engine(EngineSettings(budget_s=600.0))
+    while (request := engine.ask()) is not None:
+        engine.tell(program.run(request))
+        assert isinstance(engine.answer(), Answer)

@@ -1,0 +1,62 @@
+"""The module tree: patterns mean exactly their node, units respect the prior mass."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bisector.discovery import Function
+from bisector.tree import ROOT, Tree
+from injector.patterns import parse
+
+
+def function(target: str) -> Function:
+    return Function(target, "x.py", 1, 1.0, 1e-3, 0.0, 0.0)
+
+
+TARGETS = [
+    "__main__:<module>",
+    "__main__:main",
+    "pkg:<module>",
+    "pkg:top",
+    "pkg.a:f",
+    "pkg.a:C.m",
+    "pkg.a:C.n",
+    "pkg.a:f.<locals>.g",
+    "pkg.b.c:h",
+    "pkgs.other:x",
+]
+TREE = Tree(function(t) for t in TARGETS)
+
+
+def test_every_node_is_a_pattern_that_means_exactly_it() -> None:
+    for node in TREE.graph.nodes:
+        patterns = parse([node])
+        matched = {t for t in TARGETS if patterns.matches(*t.split(":", 1), "x.py")}
+        assert matched == TREE.below(node), node
+
+
+def test_cover_is_the_fewest_nodes() -> None:
+    assert TREE.cover(TREE.functions) == (ROOT,)
+    assert TREE.cover(["pkg.a:C.m", "pkg.a:C.n"]) == ("pkg.a:C.*",)
+    assert set(TREE.cover(["pkg.a:C.m", "pkg.b.c:h"])) == {"pkg.a:C.m", "pkg.b.c:h"}
+
+
+@given(st.sets(st.sampled_from(TARGETS), min_size=1))
+def test_cover_stands_for_exactly_the_set(targets: set[str]) -> None:
+    cover = TREE.cover(targets)
+    assert frozenset().union(*(TREE.below(node) for node in cover)) == targets
+
+
+@given(
+    st.dictionaries(st.sampled_from(TARGETS), st.floats(0.0, 1.0), min_size=1),
+    st.floats(0.01, 2.0),
+)
+def test_units_and_remainder_partition_the_functions(
+    mass: dict[str, float], threshold: float
+) -> None:
+    units, rest = TREE.units(mass, threshold)
+    named = [t for unit in units for t in unit.functions] + rest
+    assert sorted(named) == sorted(TARGETS)
+    assert all(unit.mass >= threshold for unit in units)
+    assert sum(mass.get(t, 0.0) for t in rest) < threshold
