@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
     from .backends.contract import Backend
     from .ledger import Ledger
+    from .roles import Role
     from .tracker import DelaySpec, Visit
 
 
 class Doses:
     """The `resolve` of a Delayer."""
 
-    def __init__(self, plan: dict[str, Any], backend: Backend, ledger: Ledger) -> None:
+    def __init__(self, plan: dict[str, Any], backend: Backend, ledger: Ledger, role: Role) -> None:
         """``plan``: the plan file's JSON object.
 
         Raises:
@@ -37,6 +38,7 @@ class Doses:
         self._delay_ns = float(plan["delay_ns"])
         self._progress = plan["progress"]
         self._backend = backend
+        self._role = role
         self.ledger = ledger
         """Where targets are announced; a forked child puts its own here."""
         costs = plan["event_ns"]
@@ -60,6 +62,7 @@ class Doses:
     def _resolve(self, code: CodeType, globals_: dict[str, Any] | None) -> DelaySpec | None:
         if is_own(code):
             return None
+        self._role.look()
         if globals_ is None:
             frame = frame_of(code)
             globals_ = None if frame is None else frame.f_globals
@@ -80,8 +83,6 @@ class Doses:
         self, code: CodeType, target: str, sites: list[dict[str, Any]], progress: int
     ) -> DelaySpec | None:
         slot = self._slot("target", target, code)
-        if not slot:
-            return None
         sites, reason = self._backend.place(code, sites)
         if reason:
             self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)

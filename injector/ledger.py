@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 VERSION = 1
 SLOTS = 262_144
+SPARE = SLOTS - 1
+"""A slot that is never announced: for counting what has no slot, so that no counting code asks."""
+
 WIDTH = 8
 """Counters per slot."""
 
@@ -50,11 +53,12 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "thread": ("gil_ns", "", "nogil_ns", "wait_ns"),
     "import": (),
     "unplaced": (),
+    "role": (),
     "error": (),
 }
 """What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds."""
 
-_NOT_INHERITED = ('"kind":"error"', '"kind":"thread"')
+_NOT_INHERITED = (b'"kind":"error"', b'"kind":"thread"', b'"kind":"role"')
 
 
 class Ledger:
@@ -90,14 +94,14 @@ class Ledger:
         self._write(self.header)
 
     def add(self, kind: str, **fields: Any) -> int:
-        """Announce something countable and return its slot, or 0 when the file is full."""
+        """Announce something countable and return its slot; `SPARE` when the file is full."""
         slot = next(self._next)
-        if slot >= SLOTS:
-            if slot == SLOTS:
+        if slot >= SPARE:
+            if slot == SPARE:
                 self.note(
-                    "error", type="Full", message=f"more than {SLOTS} names; the rest is lost"
+                    "error", type="Full", message=f"more than {SPARE} names: the rest is lost"
                 )
-            return 0
+            return SPARE
         self._write({"slot": slot, "kind": kind, **fields})
         return slot
 
@@ -134,7 +138,7 @@ class Ledger:
 
 
 def _starts_anew(line: bytes) -> bool:
-    return any(mark.encode() in line for mark in _NOT_INHERITED)
+    return any(mark in line for mark in _NOT_INHERITED)
 
 
 class Entry:
@@ -232,6 +236,8 @@ def _read(path: str) -> ProcessRecord | None:
         slot = line.pop("slot", 0)
         counters = tuple(values[slot * WIDTH : (slot + 1) * WIDTH]) if slot else (0,) * WIDTH
         entries.append(Entry(line.pop("kind", "error"), slot, line, counters))
+        if entries[-1].kind == "role":
+            lines[0]["name"] = line["name"]
     return ProcessRecord(lines[0], entries)
 
 

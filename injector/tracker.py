@@ -111,8 +111,9 @@ class Observer(Protocol):
     ``Observer(counters, resolve, site, edge, thread, arm, on_error, disable, window)``.
 
     Called back, once each, for what must be named: ``site(function slot, at, offset)``,
-    ``edge(caller slot, callee slot)`` and ``thread(function slot)`` return the slot to count in (0:
-    none, do not count); ``arm(code)`` switches on CALL and JUMP for the code.
+    ``edge(caller slot, callee slot)`` and ``thread(function slot)`` return the slot to count in
+    (never 0: what has none is counted in `injector.ledger.SPARE`); ``arm(code)`` switches on CALL
+    and JUMP for the code. The rules of charging stand in `injector.observer`.
     """
 
     def __init__(

@@ -63,8 +63,7 @@ def build(name: str) -> Backend:
     if name == "frame_eval":
         from .frame_eval import FrameEval
 
-        made: Backend = FrameEval()
-        return made
+        return FrameEval()
     raise ValueError(f"there is no backend {name!r}")
 
 

@@ -1,0 +1,128 @@
+"""What a discovery has seen: names for code, sites, calls between functions, threads and imports.
+
+Invariant: each is announced in the ledger once, before anything is counted in its slot. Code that
+is made again and again (``exec``) shares a slot with its equals: same target, first line and file.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .ledger import SPARE
+from .naming import frame_of, importer_of, is_own, module_of
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import CodeType, FrameType
+    from typing import Any
+
+    from .backends.contract import Backend
+    from .ledger import Ledger
+    from .roles import Role
+    from .tracker import ObserveSpec
+
+_GENERATOR = 0x20 | 0x80 | 0x200
+"""``co_flags`` of generators, coroutines and asynchronous generators."""
+
+
+class Sightings:
+    """The names an Observer asks for. Every method swallows and records its own exceptions."""
+
+    def __init__(self, plan: dict[str, Any], backend: Backend, ledger: Ledger, role: Role) -> None:
+        """``plan``: the plan file's JSON object; only its progress point matters here."""
+        self._progress = plan["progress"]
+        self._backend = backend
+        self._role = role
+        self.ledger = ledger
+        """Where things are announced; a forked child puts its own here."""
+        self._functions: dict[tuple[str, int, str], int] = {}
+        self._targets: dict[int, str] = {}
+        self._sites: dict[tuple[int, str, int], int] = {}
+        self._progress_slots: dict[tuple[str, int, str], int] = {}
+
+    def resolve(self, code: CodeType, globals_: dict[str, Any] | None) -> ObserveSpec | None:
+        """Announce a code object; None for code that is not recorded (the injector's own)."""
+        try:
+            if is_own(code):
+                return None
+            self._role.look()
+            frame = frame_of(code)
+            if globals_ is None and frame is not None:
+                globals_ = frame.f_globals
+            module = module_of(globals_)
+            target = f"{module}:{code.co_qualname}"
+            slot = self._function(target, code)
+            progress = 0
+            if target == self._progress:
+                progress = self._progress_point(target, code)
+            body = code.co_name == "<module>"
+            if body and frame is not None:
+                self._imported(module, code, frame)
+            return (slot, progress, body and module == "__main__")
+        except Exception as error:
+            self.ledger.error(error)
+            return None
+
+    def site(self, function: int, at: str, offset: int) -> int:
+        """The slot of a site."""
+        key = (function, at, offset)
+        slot = self._sites.get(key)
+        if slot is None:
+            slot = self._add("site", function=function, at=at, offset=offset)
+            self._sites[key] = slot
+        return slot
+
+    def edge(self, caller: int, callee: int) -> int:
+        """The slot of the calls from one function to another."""
+        return self._add("edge", caller=caller, callee=callee)
+
+    def thread(self, function: int) -> int:
+        """The slot of this thread, whose first known function is ``function``."""
+        name = ""
+        threading = sys.modules.get("threading")
+        if threading is not None:
+            # Not current_thread(): that would register a thread the program did not.
+            active = getattr(threading, "_active", {}).get(threading.get_ident())
+            name = getattr(active, "name", "")
+        return self._add("thread", entry=self._targets.get(function, ""), name=str(name))
+
+    def arm(self, code: CodeType) -> None:
+        """Watch the code's calls and back-edges from now on."""
+        try:
+            self._backend.arm(code, ("call", "jump"))
+        except Exception as error:
+            self.ledger.error(error)
+
+    def _function(self, target: str, code: CodeType) -> int:
+        key = (target, code.co_firstlineno, code.co_filename)
+        slot = self._functions.get(key)
+        if slot is None:
+            slot = self._add(
+                "function",
+                target=target,
+                line=code.co_firstlineno,
+                file=code.co_filename,
+                generator=bool(code.co_flags & _GENERATOR),
+            )
+            self._functions[key] = slot
+            self._targets[slot] = target
+        return slot
+
+    def _progress_point(self, target: str, code: CodeType) -> int:
+        key = (target, code.co_firstlineno, code.co_filename)
+        slot = self._progress_slots.get(key)
+        if slot is None:
+            slot = self._progress_slots[key] = self._add("progress", target=target)
+        return slot
+
+    def _imported(self, module: str, code: CodeType, frame: FrameType) -> None:
+        if frame.f_globals.get("__file__") == code.co_filename:
+            importer = None if module == "__main__" else importer_of(frame)
+            self.ledger.note("import", module=module, importer=importer, file=code.co_filename)
+
+    def _add(self, kind: str, **fields: Any) -> int:
+        try:
+            return self.ledger.add(kind, **fields)
+        except Exception as error:
+            self.ledger.error(error)
+            return SPARE
