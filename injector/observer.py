@@ -319,7 +319,7 @@ class Observer:
         for thread in list(self._threads.values()):
             frame = thread.stack[-1] if thread.stack else None
             code = None if frame is None else frame.code.code()
-            if frame is not None and code is not None:
+            if frame is not None and code is not None and frame.start:
                 call = frame.call
                 offset = call.offset if call is not None and frame.native else -1
                 looks.append((thread.clock, code, now - frame.start, offset))
@@ -412,12 +412,14 @@ class Observer:
                     site = self._site(here, kind, frame.last)
                 self._charge(frame, site, now)
             stack = thread.stack
-            stack.pop()
-            if stack:
-                caller = stack[-1]
+            caller = stack[-2] if len(stack) > 1 else None
+            if caller is not None:
                 caller.anchor = None
                 if not caller.native:
                     caller.call = None
+                caller.start = now  # before it is the top, for whoever looks from another thread
+            stack.pop()
+            if caller is not None:
                 caller.start = monotonic_ns()
         except Exception as error:
             self._failed(error)

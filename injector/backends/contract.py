@@ -1,9 +1,11 @@
 """What a backend is: the mechanism that brings the events of running code to a tracker.
 
 There is one per mechanism the interpreters offer. A backend knows nothing of delays or times; a
-tracker knows nothing of mechanisms. An offset is always that of an instruction, never one in its
-inline cache (where a running caller's ``f_lasti`` points on 3.11), so that what was discovered by
-one mechanism can be delayed by another of the same Python. `injector.backends.choose` picks one and says why.
+tracker knows nothing of mechanisms. `injector.backends.choose` picks one and says why.
+
+An offset is always that of an instruction, never one in its inline cache (where a running caller's
+``f_lasti`` points on 3.11), so that what was discovered by one mechanism can be delayed by another
+of the same Python.
 """
 
 from __future__ import annotations
