@@ -105,10 +105,7 @@ class Journal:
         Raises:
             RunDirectoryError: it could not be written; the journal is as it was before.
         """
-        row = (
-            _adapter(RunRequest).dump_json(request).decode(),
-            _adapter(RunObserved).dump_json(observed).decode(),
-        )
+        row = (_written(request), _written(observed))
         insert = "INSERT INTO observations (request, observed) VALUES (?, ?)"
         with _telling(self.path), self._transaction():
             self._connection.execute(insert, row)
@@ -133,8 +130,8 @@ class Journal:
         with _telling(self.path):
             for request, observed in self._connection.execute(query):
                 yield (
-                    _adapter(RunRequest).validate_json(request),
-                    _adapter(RunObserved).validate_json(observed),
+                    _adapter(RunRequest).validate_python(json.loads(request)),
+                    _adapter(RunObserved).validate_python(json.loads(observed)),
                 )
 
     def meta(self) -> dict[str, Any]:
@@ -189,11 +186,16 @@ def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     return connection
 
 
+def _written(value: RunRequest | RunObserved) -> str:
+    """One value as JSON; floats come back exactly as they were, infinite ones too."""
+    return json.dumps(_adapter(type(value)).dump_python(value, mode="json"))
+
+
 @cache
 def _adapter(kind: type) -> TypeAdapter[Any]:
-    from pydantic import ConfigDict, TypeAdapter
+    from pydantic import TypeAdapter
 
-    return TypeAdapter(kind, config=ConfigDict(ser_json_inf_nan="constants"))
+    return TypeAdapter(kind)
 
 
 @contextmanager
