@@ -69,7 +69,7 @@ def digest(
             match entry.kind:
                 case "function":
                     code = _code(entry, name, overheads)
-                    by_slot[entry.fields["slot"]] = code
+                    by_slot[entry.slot] = code
                     codes.append(code)
                     ends[id(code)] = _end_ns(record)
                 case "site":
@@ -151,10 +151,8 @@ def _code(entry: Entry, process: str, overheads: dict[str, float]) -> _Code:
 
 def _end_ns(record: ProcessRecord) -> int:
     """When the process ended, as far as its own records tell (monotonic ns)."""
-    last = max(
-        (entry.counters[7] for entry in record.entries if entry.kind == "function"), default=0
-    )
-    detached = next((e.counters[1] for e in record.entries if e.kind == "process"), 0)
+    last = max((entry["last_ns"] for entry in record.of("function")), default=0)
+    detached = record.entries[0]["detached_ns"]
     return max(last, detached)
 
 

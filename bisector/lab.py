@@ -251,8 +251,7 @@ class Lab:
             return
         time_s = observed.time_per_unit_s
         if observed.status == "slow":
-            # Stopped early: its time per unit was at least this. The counted delays must explain
-            # it.
+            # Stopped early: a lower bound, and a positive only if the counted delays explain it.
             counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
             if counted < 0.5 * (observed.wall_s - self.wall_s):
                 trials.fail(
@@ -261,7 +260,6 @@ class Lab:
                     f"{counted:.1f} s of delay it was given explain",
                 )
                 return
-            time_s = self.time_per_unit_s * observed.wall_s / self.wall_s
         if time_s is None:
             trials.fail(arm, observed.reason or "the slowed run gave no measurement")
             return

@@ -1,0 +1,98 @@
+"""From raw records to rates per unit: window, correction, aggregation."""
+
+from __future__ import annotations
+
+import pytest
+
+from bisector.digest import digest
+from injector.ledger import Entry, ProcessRecord
+
+S = 1_000_000_000
+MS = 1_000_000
+
+
+def function(
+    slot: int,
+    target: str,
+    calls: int,
+    gil: int,
+    first: int,
+    last: int,
+    *,
+    wait: int = 0,
+    callees: int = 0,
+) -> Entry:
+    counters = (calls, gil, 0, wait, callees, 0, first, last)
+    return Entry("function", slot, {"target": target, "line": slot, "file": "x.py"}, counters)
+
+
+def process(*entries: Entry, name: str = "bench.py") -> ProcessRecord:
+    attached = Entry("process", 0, {}, (0, 3 * S, 0, 0, 0, 0, 0, 0))
+    return ProcessRecord({"name": name, "start_ns": 0, "backend": "b"}, [attached, *entries])
+
+
+def made(*records: ProcessRecord, unit_s: float = 0.01, **changes: object):  # type: ignore[no-untyped-def]
+    options = {"window": None, "whole_run_is_unit": False, "overheads": {}, **changes}
+    found = digest(list(records), time_per_unit_s=unit_s, **options)  # type: ignore[arg-type]
+    return {f.target: f for f in found.functions}
+
+
+def test_start_up_does_not_dilute_rates() -> None:
+    """One second of imports, then 100 steps of 10 ms: a step's function is called once per unit."""
+    step = function(1, "m:step", 100, 400 * MS, 1 * S, 1 * S + 990 * MS)
+    load = function(2, "m:load", 50, 200 * MS, 0, S // 2)
+    functions = made(process(step, load))
+    assert functions["m:step"].calls == pytest.approx(1.0, rel=0.02)
+    assert functions["m:step"].gil_s == pytest.approx(4e-3, rel=0.02)
+    assert functions["m:load"].calls == 0.0
+    assert functions["m:load"].own_per_call_s == pytest.approx(4e-3)
+
+
+def test_a_main_loop_called_once_counts_in_the_window() -> None:
+    step = function(1, "m:step", 100, 400 * MS, 1 * S, 1 * S + 990 * MS)
+    main = function(2, "m:main", 1, 200 * MS, S // 2, S // 2)
+    assert made(process(step, main))["m:main"].gil_s > 0.0
+
+
+def test_a_whole_run_is_one_unit() -> None:
+    load = function(2, "m:load", 50, 200 * MS, 0, S // 2)
+    functions = made(process(load), unit_s=2.0, whole_run_is_unit=True)
+    assert functions["m:load"].calls == 50
+    assert functions["m:load"].gil_s == pytest.approx(0.2)
+
+
+def test_the_cost_of_watching_is_taken_out() -> None:
+    f = function(1, "m:f", 1000, 1 * MS, 0, S, callees=2000)
+    plain = made(process(f), unit_s=2.0, whole_run_is_unit=True)
+    fair = made(
+        process(f),
+        unit_s=2.0,
+        whole_run_is_unit=True,
+        overheads={"callee": 100.0, "caller": 50.0},
+    )
+    assert plain["m:f"].gil_s == pytest.approx(1e-3)
+    assert fair["m:f"].gil_s == pytest.approx(0.8e-3)
+
+
+def test_processes_add_up_and_are_named() -> None:
+    one = process(function(1, "m:f", 100, 100 * MS, S, 2 * S))
+    two = process(function(1, "m:f", 300, 300 * MS, S, 2 * S), name="worker")
+    functions = made(one, two, unit_s=2.0, whole_run_is_unit=True)
+    assert functions["m:f"].calls == 400
+    assert functions["m:f"].processes == ("main", "worker")
+
+
+def test_sites_keep_their_function_s_own_time() -> None:
+    f = function(1, "m:f", 10, 10 * MS, 0, S, wait=40 * MS)
+    entry = Entry("site", 2, {"function": 1, "at": "entry", "offset": -1}, (10, 0, 0, 40 * MS))
+    back = Entry("site", 3, {"function": 1, "at": "return", "offset": 44}, (10, 10 * MS, 0, 0))
+    functions = made(
+        process(f, entry, back),
+        unit_s=2.0,
+        whole_run_is_unit=True,
+        overheads={"callee": 100_000.0},
+    )
+    (code,) = functions["m:f"].codes
+    spent = {site.at: (site.gil_s, site.wait_s) for site in code.sites}
+    assert spent["entry"] == (0.0, pytest.approx(4e-3))
+    assert spent["return"] == (pytest.approx(0.9e-3), 0.0)

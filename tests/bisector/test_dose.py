@@ -1,0 +1,70 @@
+"""Doses: every piece of a function gets the same share of its own time, where it was spent."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
+from bisector.dose import doses_of, plan_for
+from bisector.observations import RunRequest
+
+seconds = st.floats(0.0, 1e-3)
+sites = st.lists(
+    st.builds(
+        SiteProfile,
+        at=st.just("call"),
+        offset=st.integers(0, 500),
+        visits=st.floats(1.0, 1000.0),
+        gil_s=seconds,
+        nogil_s=seconds,
+        wait_s=seconds,
+    ),
+    min_size=1,
+    max_size=6,
+    unique_by=lambda site: site.offset,
+)
+
+
+def function(*profiles: SiteProfile) -> Function:
+    return Function("m:f", "m.py", 1, 1.0, 0.0, 0.0, 0.0, (CodeProfile(7, profiles),), 1.0)
+
+
+@given(sites, st.floats(0.01, 2.0))
+def test_a_dose_adds_its_share_of_own_time(profiles: list[SiteProfile], dose: float) -> None:
+    visits = {site.offset: site.visits for site in profiles}
+    own = sum(s.visits * (s.gil_s + s.nogil_s + s.wait_s) for s in profiles)
+    added = sum(
+        site.delay_ns * visits[site.offset] / 1e9
+        for made in doses_of(function(*profiles), dose)
+        for site in made.sites
+    )
+    # Pieces below the negligible share of a state may be left out, never more.
+    assert 0.88 * dose * own <= added <= dose * own * 1.0001 or own == 0.0
+
+
+def test_states_are_kept_apart() -> None:
+    (dose,) = doses_of(
+        function(
+            SiteProfile("entry", -1, 10.0, 1e-6, 0.0, 4e-3),
+            SiteProfile("return", 40, 10.0, 2e-3, 0.0, 0.0),
+        ),
+        0.25,
+    )
+    assert dose.line == 7
+    assert {(s.at, s.offset, s.state, round(s.delay_ns)) for s in dose.sites} == {
+        ("entry", -1, "wait", 1_000_000),
+        ("return", 40, "gil", 500_250),
+    }
+
+
+def test_plans_by_purpose() -> None:
+    found = Discovery((function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 0.0)),))
+    targets = frozenset({"m:f"})
+    assert plan_for(None, RunRequest(1, "discover", 0), {}).mode == "discover"
+    assert plan_for(found, RunRequest(2, "search", 1), {}).doses == ()
+    (dose,) = plan_for(found, RunRequest(3, "search", 1, targets, 0.5), {}).doses
+    assert dose.sites[0].delay_ns == pytest.approx(500_000)
+    classic = plan_for(found, RunRequest(4, "search", 1, targets, 1.0, 10_000.0), {})
+    assert (classic.rules, classic.delay_ns, classic.doses) == (("m:f",), 10_000.0, ())
