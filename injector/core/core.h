@@ -113,6 +113,12 @@ int errors_init(PyObject *module);
  * One that a signal handler raised meanwhile is the target's, and stays set: FAILED. */
 enum answer core_failed(PyObject *on_error);
 
+struct thread;
+
+/* Take the exception that is set out of the way, until thread_raise sets it again. */
+void thread_keep_exception(struct thread *thread);
+void thread_raise(struct thread *thread);
+
 /* ---- record.c: what is known of a code object ----------------------------------------------- */
 
 /* Head of what a tracker keeps about one code object. Counted: one reference is the code object's
@@ -173,7 +179,7 @@ record_get(PyObject *code, uint64_t owner, struct record **found)
 
 /* ---- thread.c: what is known of a thread ----------------------------------------------------- */
 
-struct frame; /* observer.h */
+struct frame; /* stack.h */
 
 struct thread {
     struct thread *next;
@@ -185,9 +191,11 @@ struct thread {
     /* the observer's: */
     struct frame *frames;
     int depth, room;
-    int64_t slot;          /* where the thread itself is counted, 0 not yet, -1 not at all */
+    int64_t slot;          /* where the thread itself is counted, 0 not yet known */
     int64_t seen_wall_ns;  /* when the CPU clock was last read, */
     int64_t seen_cpu_ns;   /* and what it said */
+    int asked;             /* whether this event has called back into Python */
+    PyObject *raised;      /* exception of the target's that came up during this event; owned */
 };
 
 extern _Thread_local struct thread *thread_mine;
@@ -197,7 +205,7 @@ int thread_init(void);
 /* The calling thread's, made or recycled at its first call; NULL when memory is out (no exception). */
 struct thread *thread_make(void);
 
-/* Make the calling thread's values ``owner``'s: no debts, an empty stack. */
+/* Make the values of a thread ``owner``'s: no debts, an empty stack. */
 void thread_claim(struct thread *thread, uint64_t owner);
 
 /* In a forked child: no thread but the calling one exists any more. */

@@ -5,8 +5,6 @@
  */
 #include "target.h"
 
-#include <structmember.h>
-
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
 enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
@@ -18,7 +16,6 @@ static void
 pay(struct delayer *self, struct target *target, struct thread *thread, enum state state)
 {
     static int64_t (*const spend[STATES])(int64_t) = {spin_gil, spin_nogil, wait_for};
-    Py_INCREF(self);
     target->record.references++;
     int64_t delivered = spend[state]((int64_t)thread->owed[state]);
     thread->owed[state] -= (double)delivered;
@@ -32,7 +29,6 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
         counters[LAST_NS] = now;
     }
     record_drop(&target->record);
-    Py_DECREF(self);
 }
 
 /* A callback of a target inside the window: its own cost, and its delay if it has one. */
@@ -66,11 +62,10 @@ meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **fo
     struct record *record = NULL;
     struct target *target = NULL;
     PyObject *spec = NULL;
-    PyObject *resolve = Py_XNewRef(self->resolve);
-    if (resolve == NULL) { /* cleared: the interpreter is going down */
+    if (self->resolve == NULL) { /* cleared: the interpreter is going down */
         goto done;
     }
-    spec = PyObject_CallFunctionObjArgs(resolve, code, globals == NULL ? Py_None : globals, NULL);
+    spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals, NULL);
     if (spec == NULL) {
         known = core_failed(self->on_error) == FAILED ? UNKNOWN : NOTHING;
         goto done;
@@ -99,7 +94,6 @@ meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **fo
     }
 done:
     Py_XDECREF(spec);
-    Py_XDECREF(resolve);
     return known;
 }
 
@@ -172,70 +166,76 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
 
 /* ---- methods, as sys.monitoring calls them -------------------------------------------------- */
 
-/* The method's result for an answer: a new reference, NULL with an exception. */
-static inline PyObject *
-result(struct delayer *self, enum answer answer)
-{
-    PyObject *object = NULL;
-    if (likely(answer == KEEP)) {
-        object = Py_None;
-    }
-    else if (answer == DISABLE) {
-        object = self->disable == NULL ? Py_None : self->disable;
-    }
-    return Py_XNewRef(object);
-}
-
-/* A tracker that was never filled, or has been cleared, counts nothing. */
+/* A tracker that was never filled counts nothing. */
 static inline int
-usable(struct delayer *self, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
+usable(const struct delayer *self, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
 {
     return likely(count >= wanted && self->counters.base != NULL && PyCode_Check(args[0]));
+}
+
+/* The events hold a reference: another thread may drop the last one while they call into Python or
+ * spend their delay. */
+static inline struct delayer *
+hold(PyObject *object)
+{
+    return (struct delayer *)Py_NewRef(object);
+}
+
+/* The end of a method: lets go of ``self``; a new reference to its result, NULL with an exception.
+ * ``can_disable``: whether the event can be switched off. */
+static inline PyObject *
+finish(struct delayer *self, enum answer answer, int can_disable)
+{
+    PyObject *result = NULL;
+    if (likely(answer == KEEP) || (answer == DISABLE && (!can_disable || self->disable == NULL))) {
+        result = Py_NewRef(Py_None);
+    }
+    else if (answer == DISABLE) {
+        result = Py_NewRef(self->disable);
+    }
+    Py_DECREF(self);
+    return result;
 }
 
 static PyObject *
 start(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = (struct delayer *)object;
-    enum answer answer = usable(self, args, count, 1) ? delayer_start(self, args[0], NULL) : KEEP;
-    return result(self, answer);
+    struct delayer *self = hold(object);
+    return finish(self, usable(self, args, count, 1) ? delayer_start(self, args[0], NULL) : KEEP, 1);
 }
 
 static PyObject *
 resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = (struct delayer *)object;
-    return result(self, usable(self, args, count, 1) ? delayer_resume(self, args[0]) : KEEP);
+    struct delayer *self = hold(object);
+    return finish(self, usable(self, args, count, 1) ? delayer_resume(self, args[0]) : KEEP, 1);
 }
 
 static PyObject *
 throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = (struct delayer *)object;
-    if (usable(self, args, count, 1)) {
-        delayer_resume(self, args[0]);
-    }
-    Py_RETURN_NONE; /* cannot be switched off */
+    struct delayer *self = hold(object);
+    return finish(self, usable(self, args, count, 1) ? delayer_resume(self, args[0]) : KEEP, 0);
 }
 
 static PyObject *
 site(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = (struct delayer *)object;
+    struct delayer *self = hold(object);
     int known = usable(self, args, count, 2);
-    return result(self, known ? delayer_site(self, args[0], offset_of(args[1])) : KEEP);
+    return finish(self, known ? delayer_site(self, args[0], offset_of(args[1])) : KEEP, 1);
 }
 
 static PyObject *
 jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = (struct delayer *)object;
+    struct delayer *self = hold(object);
     enum answer answer = KEEP;
     if (usable(self, args, count, 3)) {
         Py_ssize_t offset = offset_of(args[1]);
         answer = offset_of(args[2]) < offset ? delayer_site(self, args[0], offset) : DISABLE;
     }
-    return result(self, answer);
+    return finish(self, answer, 1);
 }
 
 static PyObject *

@@ -89,3 +89,29 @@ core_failed(PyObject *on_error)
     }
     return answer;
 }
+
+void
+thread_keep_exception(struct thread *thread)
+{
+    PyObject *type = NULL, *error = NULL, *traceback = NULL;
+    PyErr_Fetch(&type, &error, &traceback);
+    PyErr_NormalizeException(&type, &error, &traceback);
+    if (error != NULL && traceback != NULL) {
+        PyException_SetTraceback(error, traceback);
+    }
+    if (thread->raised == NULL) {
+        thread->raised = error;
+        error = NULL;
+    }
+    Py_XDECREF(type);
+    Py_XDECREF(error);
+    Py_XDECREF(traceback);
+}
+
+void
+thread_raise(struct thread *thread)
+{
+    PyObject *error = thread->raised;
+    thread->raised = NULL;
+    PyErr_Restore(Py_NewRef((PyObject *)Py_TYPE(error)), error, PyException_GetTraceback(error));
+}

@@ -1,5 +1,6 @@
 /* The module injector._core: see core.h for what it is, injector/_core.pyi for what it offers. */
 #include "delayer.h"
+#include "observer.h"
 
 /* Spend what ``argument`` says, by ``spend``. */
 static PyObject *
@@ -75,6 +76,7 @@ execute(PyObject *module)
 {
     return suits() < 0 || errors_init(module) < 0 || record_init() < 0 || thread_init() < 0
                    || add_type(module, &delayer_spec) < 0
+                   || add_type(module, &observer_spec) < 0
                ? -1
                : 0;
 }

@@ -4,7 +4,7 @@
  * the interpreter has forgotten the thread, so it may do no more than set a flag. A program has as
  * many entries as it ever had threads at once.
  */
-#include "core.h"
+#include "stack.h"
 
 #include <pthread.h>
 
@@ -95,6 +95,8 @@ thread_claim(struct thread *thread, uint64_t owner)
     for (int state = GIL; state < STATES; state++) {
         thread->owed[state] = 0.0;
     }
-    thread->depth = 0;
+    stack_clear(thread);
+    thread->slot = 0;
+    thread->asked = 0;
     thread->owner = owner;
 }

@@ -1,0 +1,295 @@
+/* What happens on the shadow stack at each event. Each reads the clock once, when it comes; what
+ * the event itself takes falls into the segment that follows, and the reader takes it off by count.
+ */
+#include "observer.h"
+
+#define DENSE_NS 1000
+#define DENSE_VISITS 1024
+/* A back-edge this frequent, this often seen, is given up for one around it. */
+
+enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS, CALLEES, EVENTS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
+
+/* The end of an event: the running segment begins, and what the target raised goes on its way. */
+static enum answer
+done(struct thread *thread, int64_t now, enum answer answer)
+{
+    struct frame *frame = stack_top(thread);
+    if (unlikely(thread->asked)) {
+        thread->asked = 0;
+        now = now_ns(); /* naming took its time, which is nobody's */
+    }
+    if (likely(frame != NULL)) {
+        frame->start_ns = now;
+    }
+    if (unlikely(thread->raised != NULL)) {
+        thread_raise(thread);
+        answer = FAILED;
+    }
+    return answer;
+}
+
+/* The calling thread's frame of ``code``; frames above it, whose end was not seen, are dropped. NULL
+ * if there is none, and then nothing has changed. */
+static struct frame *
+find(struct thread *thread, PyObject *code, int64_t now)
+{
+    int at = thread->depth - 1;
+    while (at >= 0 && (PyObject *)thread->frames[at].function->record.code != code) {
+        at--;
+    }
+    if (at < 0) {
+        return NULL;
+    }
+    struct frame *frame = &thread->frames[at];
+    if (unlikely(at < thread->depth - 1)) {
+        while (thread->depth > at + 1) {
+            stack_pop(thread);
+        }
+        frame->start_ns = now;
+        segment_mark(thread, now);
+    }
+    return frame;
+}
+
+static void
+count_start(struct observer *self, const struct function *function, int64_t now)
+{
+    uint64_t *counters = counters_of(self, function->slot);
+    counters[CALLS]++;
+    counters[LAST_NS] = (uint64_t)now;
+    if (unlikely(counters[FIRST_NS] == 0)) {
+        counters[FIRST_NS] = (uint64_t)now;
+    }
+    if (unlikely(function->progress)) {
+        counters = counters_of(self, function->progress);
+        counters[CALLS]++;
+        counters[LAST_NS] = (uint64_t)now;
+        counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : (uint64_t)now;
+    }
+}
+
+/* A visit of a site inside the function; NULL without memory. */
+static struct site *
+pass(struct observer *self, struct thread *thread, struct frame *frame, const char *at, int32_t offset,
+     int32_t destination, int64_t now)
+{
+    struct site *site = observer_site(self, thread, frame->function, at, offset, destination);
+    if (counting(self, now)) {
+        counters_of(self, frame->function->slot)[EVENTS]++;
+        if (site != NULL) {
+            counters_of(self, site->slot)[CALLS]++;
+        }
+    }
+    frame->last = offset;
+    return site;
+}
+
+/* What the caller's frame has to do with a callee that begins. */
+static void
+call_out(struct observer *self, struct thread *thread, struct frame *caller, struct function *callee,
+         int is_call, int64_t now)
+{
+    segment_close(self, thread, caller, now);
+    if (caller->call != NULL) {
+        segment_charge(self, caller, caller->call, now);
+    }
+    if (!counting(self, now)) {
+        return;
+    }
+    int64_t slot = caller->function->slot;
+    counters_of(self, slot)[CALLEES]++;
+    if (is_call) {
+        if (unlikely(callee->caller != slot)) {
+            int64_t edge = observer_edge(self, thread, slot, callee->slot);
+            callee->edge = edge;
+            callee->caller = slot;
+        }
+        counters_of(self, callee->edge)[CALLS]++;
+    }
+}
+
+enum answer
+observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place)
+{
+    struct function *function = NULL;
+    int64_t now = now_ns();
+    enum known known = record_get(code, self->serial, (struct record **)&function);
+    if (unlikely(known == NOTHING)) {
+        return DISABLE;
+    }
+    struct thread *thread = thread_get(self->serial);
+    if (unlikely(thread == NULL)) {
+        return KEEP;
+    }
+    int is_new = known == UNKNOWN;
+    if (unlikely(is_new)) {
+        function = observer_meet(self, thread, code, globals, &known);
+        if (known != RECORD) {
+            return done(thread, now, known == NOTHING ? DISABLE : FAILED);
+        }
+    }
+    struct frame *frame = stack_push(thread, function, place); /* from here on it holds function */
+    if (unlikely(is_new)) {
+        record_drop(&function->record);
+    }
+    if (unlikely(frame == NULL)) {
+        return done(thread, now, KEEP);
+    }
+    if (unlikely(thread->slot == 0)) {
+        observer_name_thread(self, thread, function->slot);
+    }
+    if (likely(thread->depth > 1)) {
+        call_out(self, thread, frame - 1, function, place == ENTRY, now);
+    }
+    else {
+        segment_mark(thread, now);
+    }
+    if (place == ENTRY && counting(self, now)) {
+        count_start(self, function, now);
+    }
+    if (function->armed) {
+        struct site *site = observer_site(self, thread, function, place == ENTRY ? "entry" : "resume",
+                                          place, -1);
+        if (site != NULL && counting(self, now)) {
+            counters_of(self, site->slot)[CALLS]++;
+        }
+    }
+    return done(thread, now, KEEP);
+}
+
+/* The place an exception that leaves the frame is charged to: the site passed last. */
+static struct site *
+last_site(struct observer *self, struct thread *thread, struct frame *frame)
+{
+    return observer_site(self, thread, frame->function, frame->last == ENTRY ? "entry" : "resume",
+                         frame->last, -1);
+}
+
+enum answer
+observer_leave(struct observer *self, PyObject *code, const char *at, int32_t offset)
+{
+    int64_t now = now_ns();
+    struct thread *thread = thread_get(self->serial);
+    struct frame *frame = thread == NULL ? NULL : stack_top(thread);
+    if (unlikely(frame == NULL || (PyObject *)frame->function->record.code != code)) {
+        struct record *record = NULL;
+        enum known known = record_get(code, self->serial, &record);
+        if (known != RECORD) {
+            return known == NOTHING ? DISABLE : KEEP;
+        }
+        frame = thread == NULL ? NULL : find(thread, code, now);
+        if (frame == NULL) {
+            return KEEP;
+        }
+    }
+    segment_close(self, thread, frame, now);
+    if (frame->function->armed) {
+        struct site *site = at == NULL ? last_site(self, thread, frame)
+                                       : pass(self, thread, frame, at, offset, -1, now);
+        segment_charge(self, frame, site, now);
+    }
+    stack_pop(thread);
+    frame = stack_top(thread);
+    if (frame != NULL) {
+        frame->anchor = NOWHERE;
+        if (!frame->native) {
+            frame->call = NULL;
+        }
+    }
+    return done(thread, now, KEEP);
+}
+
+enum answer
+observer_call(struct observer *self, PyObject *code, int32_t offset, int native)
+{
+    int64_t now = now_ns();
+    struct thread *thread = thread_get(self->serial);
+    struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
+    if (frame == NULL) {
+        return KEEP;
+    }
+    segment_close(self, thread, frame, now);
+    struct site *site = pass(self, thread, frame, "call", offset, -1, now);
+    if (frame->pend_gil_ns + frame->pend_nogil_ns >= SIGNIFICANT_NS) {
+        segment_charge(self, frame, site, now);
+        frame->anchor = NOWHERE;
+    }
+    if (frame->anchor == NOWHERE) {
+        frame->anchor = offset;
+    }
+    frame->call = site;
+    frame->native = native;
+    return done(thread, now, KEEP);
+}
+
+enum answer
+observer_native_return(struct observer *self, PyObject *code)
+{
+    int64_t now = now_ns();
+    struct thread *thread = thread_get(self->serial);
+    struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
+    if (frame == NULL || frame->call == NULL) {
+        return KEEP;
+    }
+    if (segment_close(self, thread, frame, now) >= SIGNIFICANT_NS) {
+        segment_charge(self, frame, frame->call, now);
+        frame->anchor = NOWHERE;
+    }
+    frame->call = NULL;
+    frame->native = 0;
+    if (counting(self, now)) {
+        counters_of(self, frame->function->slot)[EVENTS]++;
+    }
+    return done(thread, now, KEEP);
+}
+
+/* Whether a back-edge is too dense to be a site; what it was charged goes to one around it. */
+static int
+give_up(struct observer *self, struct function *function, struct site *site)
+{
+    struct site *outer = site->span_ns >= DENSE_NS * site->visits ? NULL : function->sites;
+    while (outer != NULL && !(outer->offset > site->offset && outer->destination >= 0
+                              && outer->destination <= site->destination)) {
+        outer = outer->next;
+    }
+    if (outer == NULL) {
+        return 0;
+    }
+    uint64_t *from = counters_of(self, site->slot), *to = counters_of(self, outer->slot);
+    for (int counter = GIL_NS; counter <= WAIT_NS; counter++) {
+        to[counter] += from[counter];
+        from[counter] = 0;
+    }
+    return 1;
+}
+
+enum answer
+observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t destination)
+{
+    if (destination >= offset) {
+        return DISABLE;
+    }
+    int64_t now = now_ns();
+    enum answer answer = KEEP;
+    struct thread *thread = thread_get(self->serial);
+    struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
+    if (frame == NULL) {
+        return KEEP;
+    }
+    frame->call = NULL;
+    frame->native = 0;
+    int64_t wall = segment_close(self, thread, frame, now);
+    struct site *site = pass(self, thread, frame, "jump", offset, destination, now);
+    if (frame->pend_gil_ns + frame->pend_nogil_ns >= SIGNIFICANT_NS) {
+        segment_charge(self, frame, site, now);
+    }
+    frame->anchor = offset;
+    if (site != NULL) {
+        site->span_ns += wall;
+        site->visits++;
+        if (unlikely(site->visits % DENSE_VISITS == 0) && give_up(self, frame->function, site)) {
+            answer = DISABLE;
+        }
+    }
+    return done(thread, now, answer);
+}

@@ -1,0 +1,112 @@
+/* What an Observer knows of a code object: its slot, whether it is armed, its sites. */
+#include "observer.h"
+
+static void
+destroy(struct record *record)
+{
+    struct function *function = (struct function *)record;
+    while (function->sites != NULL) {
+        struct site *site = function->sites;
+        function->sites = site->next;
+        PyMem_RawFree(site);
+    }
+    PyMem_RawFree(function->by_unit);
+    PyMem_RawFree(function);
+}
+
+struct function *
+function_new(const struct observer *self, PyObject *code, PyObject *spec)
+{
+    PyObject *slot, *progress;
+    int armed;
+    if (!PyTuple_Check(spec)) {
+        PyErr_Format(PyExc_TypeError, "resolve must answer a tuple or None, not %.100s",
+                     Py_TYPE(spec)->tp_name);
+        return NULL;
+    }
+    if (!PyArg_ParseTuple(spec, "OOp;resolve must answer three things", &slot, &progress, &armed)) {
+        return NULL;
+    }
+    int64_t own = counters_slot(&self->counters, slot);
+    int64_t point = own < 0 ? -1 : counters_slot(&self->counters, progress);
+    if (point < 0) {
+        return NULL;
+    }
+    struct function *function = PyMem_RawCalloc(1, sizeof(*function));
+    if (function == NULL) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    function->record = (struct record){self->serial, (PyCodeObject *)code, 1, destroy};
+    function->slot = own ? own : self->spare;
+    function->progress = point;
+    function->armed = armed;
+    return function;
+}
+
+struct site *
+function_site(const struct function *function, int32_t offset)
+{
+    struct site *site = NULL;
+    if (offset == ENTRY) {
+        site = function->entry;
+    }
+    else if (offset == RESUME) {
+        site = function->resume;
+    }
+    else if (offset >= 0 && offset / 2 < function->units) {
+        site = function->by_unit[offset / 2];
+    }
+    return site;
+}
+
+/* Make by_unit long enough for all of the code. */
+static int
+cover(struct function *function, int32_t offset)
+{
+    Py_ssize_t units = function->record.code == NULL ? 0 : Py_SIZE(function->record.code);
+    if (units <= offset / 2) {
+        units = offset / 2 + 1;
+    }
+    struct site **by_unit = PyMem_RawRealloc(function->by_unit, (size_t)units * sizeof(*by_unit));
+    if (by_unit == NULL) {
+        return -1;
+    }
+    for (Py_ssize_t unit = function->units; unit < units; unit++) {
+        by_unit[unit] = NULL;
+    }
+    function->by_unit = by_unit;
+    function->units = units;
+    return 0;
+}
+
+struct site *
+function_add(struct function *function, int32_t offset, int32_t destination, int64_t slot)
+{
+    struct site *site = function_site(function, offset);
+    if (site != NULL) {
+        return site;
+    }
+    if (offset >= 0 && offset / 2 >= function->units && cover(function, offset) < 0) {
+        return NULL;
+    }
+    site = PyMem_RawCalloc(1, sizeof(*site));
+    if (site == NULL) {
+        return NULL;
+    }
+    site->slot = slot;
+    site->offset = offset;
+    site->destination = destination;
+    site->next = function->sites;
+    function->sites = site;
+    if (offset == ENTRY) {
+        function->entry = site;
+    }
+    else if (offset == RESUME) {
+        function->resume = site;
+    }
+    else {
+        function->by_unit[offset / 2] = site;
+    }
+    return site;
+}

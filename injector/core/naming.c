@@ -1,0 +1,148 @@
+/* Asking Python, once for each thing: what a code object is, where a site or an edge is counted.
+ *
+ * During such a call another thread may run and ask the same: what is found afterwards counts.
+ */
+#include "observer.h"
+
+/* An exception is set. Report it, or keep it for the end of the event. */
+static void
+failed(struct observer *self, struct thread *thread)
+{
+    if (core_failed(self->on_error) == FAILED) {
+        thread_keep_exception(thread);
+    }
+}
+
+/* The slot that a call answered; steals ``answer``, which may be NULL with an exception. */
+static int64_t
+slot_of(struct observer *self, struct thread *thread, PyObject *answer)
+{
+    int64_t slot = answer == NULL ? -1 : counters_slot(&self->counters, answer);
+    if (slot < 0) {
+        failed(self, thread);
+    }
+    Py_XDECREF(answer);
+    return slot > 0 ? slot : self->spare;
+}
+
+struct function *
+observer_meet(struct observer *self, struct thread *thread, PyObject *code, PyObject *globals,
+              enum known *known)
+{
+    struct record *record = NULL;
+    struct function *function = NULL;
+    PyObject *spec = NULL;
+    *known = NOTHING;
+    thread->asked = 1;
+    if (self->resolve == NULL) { /* cleared: the interpreter is going down */
+        return NULL;
+    }
+    spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals, NULL);
+    if (spec == NULL) {
+        failed(self, thread);
+        *known = thread->raised == NULL ? NOTHING : UNKNOWN;
+        return NULL;
+    }
+    *known = record_get(code, self->serial, &record);
+    if (*known != UNKNOWN) { /* another thread was faster */
+        Py_DECREF(spec);
+        if (record != NULL) {
+            record->references++;
+        }
+        return (struct function *)record;
+    }
+    if (spec != Py_None) {
+        function = function_new(self, code, spec);
+        if (function == NULL) {
+            failed(self, thread);
+        }
+    }
+    Py_DECREF(spec);
+    if (record_set((PyCodeObject *)code, self->serial, function == NULL ? NULL : &function->record) < 0) {
+        failed(self, thread);
+        if (function != NULL) {
+            record_drop(&function->record);
+            function = NULL;
+        }
+    }
+    *known = function == NULL ? NOTHING : RECORD;
+    if (function != NULL) {
+        function->record.references++;
+        if (function->armed) {
+            function->armed = 0;
+            observer_arm(self, thread, function);
+        }
+    }
+    return function;
+}
+
+struct site *
+observer_site(struct observer *self, struct thread *thread, struct function *function, const char *at,
+              int32_t offset, int32_t destination)
+{
+    struct site *site = function_site(function, offset);
+    if (likely(site != NULL)) {
+        return site;
+    }
+    int64_t slot = self->spare;
+    thread->asked = 1;
+    function->record.references++;
+    if (self->name_site != NULL) {
+        slot = slot_of(self, thread, PyObject_CallFunction(self->name_site, "Lsi", (long long)function->slot,
+                                                           at, offset < 0 ? -1 : (int)offset));
+    }
+    site = function_add(function, offset, destination, slot);
+    record_drop(&function->record);
+    return site;
+}
+
+int64_t
+observer_edge(struct observer *self, struct thread *thread, int64_t caller, int64_t callee)
+{
+    int64_t slot = edges_find(&self->edges, caller, callee);
+    if (slot == 0) {
+        slot = self->spare;
+        thread->asked = 1;
+        if (self->name_edge != NULL) {
+            slot = slot_of(self, thread, PyObject_CallFunction(self->name_edge, "LL", (long long)caller,
+                                                               (long long)callee));
+        }
+        int64_t found = edges_find(&self->edges, caller, callee);
+        if (found != 0) {
+            slot = found;
+        }
+        else {
+            edges_add(&self->edges, caller, callee, slot); /* without memory: asked again */
+        }
+    }
+    return slot;
+}
+
+void
+observer_name_thread(struct observer *self, struct thread *thread, int64_t function)
+{
+    thread->slot = self->spare;
+    thread->asked = 1;
+    if (self->name_thread != NULL) {
+        thread->slot = slot_of(self, thread,
+                               PyObject_CallFunction(self->name_thread, "L", (long long)function));
+    }
+}
+
+void
+observer_arm(struct observer *self, struct thread *thread, struct function *function)
+{
+    PyObject *code = (PyObject *)function->record.code;
+    if (function->armed || code == NULL || self->arm == NULL) {
+        return;
+    }
+    function->armed = 1;
+    thread->asked = 1;
+    Py_INCREF(code);
+    PyObject *done = PyObject_CallOneArg(self->arm, code);
+    if (done == NULL) {
+        failed(self, thread);
+    }
+    Py_XDECREF(done);
+    Py_DECREF(code);
+}

@@ -1,0 +1,110 @@
+/* Own time: which state it was in, and which site it belongs to. The rules are in observer.py.
+ *
+ * The CPU clock is a system call, so it is read only where a segment was long, and now and then: a
+ * segment's CPU time is what the clock gained since its last reading, less the time between that
+ * reading and the segment, which consisted of short segments, all CPU. Reading it again after
+ * STALE_NS at the latest keeps what these short segments may have waited out of the next long one.
+ */
+#include "observer.h"
+
+#define STALE_NS 500000
+
+enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS }; /* of functions and sites: ledger.COUNTERS */
+enum { THREAD_GIL_NS = 0, THREAD_NOGIL_NS = 2, THREAD_WAIT_NS = 3 };
+
+struct times {
+    int64_t gil, nogil, wait;
+};
+
+/* A segment long enough for the CPU clock. What was neither CPU nor waiting is dropped. */
+static struct times
+classify(struct thread *thread, const struct frame *frame, int64_t wall, int64_t now)
+{
+    struct times times = {0, 0, 0};
+    int64_t cpu = -thread->seen_cpu_ns - (frame->start_ns - thread->seen_wall_ns);
+    segment_mark(thread, now);
+    cpu += thread->seen_cpu_ns;
+    cpu = cpu < 0 ? 0 : cpu > wall ? wall : cpu;
+    times.gil = cpu;
+    if (frame->native && frame->call != NULL) {
+        times.wait = wall - cpu;
+        if (frame->call->nogil) {
+            times.gil = 0;
+            times.nogil = cpu;
+        }
+    }
+    else if (!frame->function->armed && wall - cpu >= SIGNIFICANT_NS) {
+        times.wait = wall - cpu; /* nobody knows yet what it was */
+    }
+    return times;
+}
+
+static void
+count(struct observer *self, const struct thread *thread, const struct frame *frame, struct times times)
+{
+    uint64_t *function = counters_of(self, frame->function->slot);
+    uint64_t *own = counters_of(self, thread->slot);
+    function[GIL_NS] += (uint64_t)times.gil;
+    own[THREAD_GIL_NS] += (uint64_t)times.gil;
+    if (unlikely(times.nogil | times.wait)) {
+        function[NOGIL_NS] += (uint64_t)times.nogil;
+        function[WAIT_NS] += (uint64_t)times.wait;
+        own[THREAD_NOGIL_NS] += (uint64_t)times.nogil;
+        own[THREAD_WAIT_NS] += (uint64_t)times.wait;
+    }
+}
+
+/* Waiting goes to the anchor, or, where none has been passed yet, to the call that waited. */
+static void
+charge_wait(struct observer *self, struct thread *thread, struct frame *frame, int64_t wait, int64_t now)
+{
+    const struct site *site = frame->call;
+    if (frame->anchor != NOWHERE) {
+        site = observer_site(self, thread, frame->function, frame->anchor == RESUME ? "resume" : "entry",
+                             frame->anchor, -1);
+    }
+    if (site != NULL && counting(self, now)) {
+        counters_of(self, site->slot)[WAIT_NS] += (uint64_t)wait;
+    }
+    frame->anchor = NOWHERE;
+}
+
+int64_t
+segment_close(struct observer *self, struct thread *thread, struct frame *frame, int64_t now)
+{
+    int64_t wall = now > frame->start_ns ? now - frame->start_ns : 0;
+    struct times times = {wall, 0, 0};
+    if (unlikely(wall >= SIGNIFICANT_NS)) {
+        times = classify(thread, frame, wall, now);
+    }
+    else if (unlikely(now - thread->seen_wall_ns > STALE_NS)) {
+        segment_mark(thread, now);
+    }
+    frame->own_ns += times.gil + times.nogil + times.wait;
+    if (counting(self, now)) {
+        count(self, thread, frame, times);
+    }
+    if (frame->function->armed) {
+        frame->pend_gil_ns += times.gil;
+        frame->pend_nogil_ns += times.nogil;
+        if (unlikely(times.wait)) {
+            charge_wait(self, thread, frame, times.wait, now);
+        }
+    }
+    else if (unlikely(frame->own_ns >= SIGNIFICANT_NS)) {
+        observer_arm(self, thread, frame->function);
+    }
+    return wall;
+}
+
+void
+segment_charge(struct observer *self, struct frame *frame, const struct site *site, int64_t now)
+{
+    if (site != NULL && counting(self, now)) {
+        uint64_t *counters = counters_of(self, site->slot);
+        counters[GIL_NS] += (uint64_t)frame->pend_gil_ns;
+        counters[NOGIL_NS] += (uint64_t)frame->pend_nogil_ns;
+    }
+    frame->pend_gil_ns = 0;
+    frame->pend_nogil_ns = 0;
+}

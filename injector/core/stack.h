@@ -1,0 +1,38 @@
+/* The shadow stack of a thread: the frames that run, outermost first. */
+#ifndef SPEEDBUMP_STACK_H
+#define SPEEDBUMP_STACK_H
+
+#include "core.h"
+
+struct function;
+struct site;
+
+/* Places that are no instruction; offsets of instructions are 0 and above. */
+enum place { ENTRY = -1, RESUME = -2, NOWHERE = -3 };
+
+/* One activation. */
+struct frame {
+    struct function *function; /* a reference */
+    struct site *call;         /* the CALL that is being carried out, of function's; NULL none */
+    int32_t anchor;            /* where the next wait is charged; NOWHERE: not passed yet */
+    int32_t last;              /* the site passed last */
+    int native;                /* whether the call is of native code */
+    int64_t start_ns;          /* when the running segment began */
+    int64_t own_ns;            /* own time of this activation so far, all states */
+    int64_t pend_gil_ns, pend_nogil_ns; /* CPU time that has not met its site yet */
+};
+
+/* A new top frame, zeroed but for function and anchor; NULL without memory (no exception). Frames
+ * that were pointed to may have moved. */
+struct frame *stack_push(struct thread *thread, struct function *function, int32_t anchor);
+
+void stack_pop(struct thread *thread);
+void stack_clear(struct thread *thread);
+
+static inline struct frame *
+stack_top(struct thread *thread)
+{
+    return thread->depth ? &thread->frames[thread->depth - 1] : NULL;
+}
+
+#endif
