@@ -51,7 +51,7 @@ class Attachment:
         Raises:
             Exception: whatever went wrong; nothing is installed then.
         """
-        core, core_reason = _core(plan["compiled"])
+        core, core_reason = load_core(plan["compiled"])
         self.backend, reason = choose(plan["backend"], core is not None)
         header = _header(
             self.backend.name, f"{reason}; {core_reason}", core is not None, plan["mode"]
@@ -175,7 +175,7 @@ def _read_plan(path: str) -> dict[str, Any]:
     return plan
 
 
-def _core(wanted: bool) -> tuple[Any, str]:
+def load_core(wanted: bool) -> tuple[Any, str]:
     """The compiled core, or None, and why."""
     if not wanted:
         return None, "Python twin: the plan asks for it"

@@ -1,0 +1,195 @@
+"""What a callback costs here: run by the interpreter that will run the benchmark.
+
+``PYTHON -S injector/calibrate.py [--twin]`` prints one JSON object::
+
+    {"python", "backend", "reason", "compiled",
+     "event_ns": {"entry", "site"},                delay mode: one callback of a target, zero delay
+     "discover_ns": {"callee", "caller", "site"}}  what is left of watching in the own times
+
+``discover_ns``: nanoseconds that discovery adds to the own time of a function per call of it
+(``callee``), per tracked callee it calls (``caller``), and per CALL, JUMP, native return, yield or
+return event in it (``site``). Subtract them times ``calls``, ``callee_calls`` and ``events``.
+
+Everything is the median of several short loops, some 0.2 s in all, and is differences of loops, so
+that the loop's own cost cancels.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from importlib import import_module
+from time import perf_counter_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeAlias
+
+    Specs: TypeAlias = dict[str, tuple[Any, list[str]]]
+    """By function name: its DelaySpec, and the kinds of site it has."""
+
+_CALLS = 2_000
+_REPEATS = 7
+_SLOT = 8
+_A_JUMP = {"at": "jump", "offset": 0, "state": "gil", "delay_ns": 1.0}
+_PACKAGE = "_speedbump_injector"
+
+
+def _callee() -> None:
+    """What is called."""
+
+
+def _loop() -> None:
+    """Calls and back-edges, one each a turn."""
+    for _ in range(_CALLS):
+        _callee()
+
+
+def _turns() -> None:
+    """Back-edges only."""
+    for _ in range(_CALLS):
+        pass
+
+
+def _fresh() -> None:
+    """New code for the loops: local events outlive the tool that set them, at the old code."""
+    for function in (_callee, _loop, _turns):
+        function.__code__ = function.__code__.replace()
+
+
+def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
+    """Measure in this process. Installs a backend several times, and leaves none."""
+    choose = import_module(_PACKAGE + ".backends.choose")
+    core, core_reason = import_module(_PACKAGE + ".attach").load_core(compiled)
+    probe, reason = choose.choose(backend, core is not None)
+    probe.uninstall()
+    entry, site = _delay_costs(choose, probe, core, backend)
+    return {
+        "python": ".".join(map(str, sys.version_info[:3])),
+        "backend": probe.name,
+        "reason": f"{reason}; {core_reason}",
+        "compiled": core is not None,
+        "event_ns": {"entry": entry, "site": site},
+        "discover_ns": _discover_costs(choose, core, backend),
+    }
+
+
+def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, float]:
+    """(entry, site): what one callback of a target at zero delay adds to a run, in ns."""
+    delayer = core or import_module(_PACKAGE + ".delayer")
+    plain = _median(lambda: _timed(_loop))
+    plain_turns = _median(lambda: _timed(_turns))
+
+    def with_sites(specs: Specs, run: Callable[[], None]) -> float:
+        backend, _ = choose.choose(wanted, core is not None)
+        _fresh()
+
+        def resolve(code: Any, _: Any) -> Any:
+            spec, kinds = specs.get(code.co_name, (None, []))
+            if kinds:
+                backend.arm(code, kinds)
+            return spec
+
+        tracker = delayer.Delayer(_counters(), resolve, _raise, _disable(), (0, 0), (0, 0))
+        backend.install(tracker)
+        try:
+            run()
+            return _median(lambda: _timed(run))
+        finally:
+            backend.uninstall()
+
+    at_entry: Specs = {"_callee": ((1, 0, 1, False, (0, 0.0), None, None), [])}
+    entry = (with_sites(at_entry, _loop) - plain) / _CALLS
+    jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), (0, 0.0))
+    at_jumps: Specs = {"_turns": ((1, 0, 1, False, None, None, jumps), ["jump", "call", "return"])}
+    site = (with_sites(at_jumps, _turns) - plain_turns) / _CALLS
+    entry = max(0.0, entry)
+    if not probe.place(_turns.__code__, [_A_JUMP])[0]:
+        site = entry  # a mechanism without back-edges: its other sites cost what an entry does
+    return round(entry, 1), round(max(0.0, site), 1)
+
+
+def _discover_costs(choose: Any, core: Any, wanted: str) -> dict[str, float]:
+    """What discovery leaves in own times, in ns; see the module."""
+    observer = core or import_module(_PACKAGE + ".observer")
+    plain = _median(lambda: _timed(_loop)) / _CALLS
+    plain_turn = _median(lambda: _timed(_turns)) / _CALLS
+    # Of a call of an empty function, about this much is the callee's own.
+    own_of_callee = max(0.0, plain - plain_turn) / 3
+
+    callee, loop, turns, _ = _own_times(observer, choose, core is not None, wanted, ())
+    *_, armed_turns, events = _own_times(observer, choose, core is not None, wanted, ("_turns",))
+    site = (armed_turns - turns) / events if events > 0.5 else 0.0
+    return {
+        "callee": round(max(0.0, callee - own_of_callee), 1),
+        "caller": round(max(0.0, loop - (plain - own_of_callee)), 1),
+        "site": round(max(0.0, site), 1),
+    }
+
+
+def _own_times(
+    observer: Any, choose: Any, compiled: bool, wanted: str, armed: tuple[str, ...]
+) -> list[float]:
+    """Own ns a turn of `_callee`, `_loop` and `_turns`, and events a turn of `_turns`."""
+    counters = _counters()
+    slots = {"_callee": 1, "_loop": 2, "_turns": 3}
+    spare = len(counters) // _SLOT - 1
+    backend, _ = choose.choose(wanted, compiled)
+    _fresh()
+
+    def resolve(code: Any, _: Any) -> Any:
+        slot = slots.get(code.co_name)
+        return None if slot is None else (slot, 0, code.co_name in armed)
+
+    def arm(code: Any) -> None:
+        if code.co_name in armed:
+            backend.arm(code, ("call", "jump"))
+
+    def name(*_: Any) -> int:
+        return spare
+
+    tracker = observer.Observer(
+        counters, resolve, name, name, name, arm, _raise, _disable(), (0, 0)
+    )
+    backend.install(tracker)
+    try:
+        for _ in range(_REPEATS):
+            _loop()
+            _turns()
+    finally:
+        backend.uninstall()
+    turns = _REPEATS * _CALLS
+    own = [counters[slot * _SLOT + 1] / turns for slot in (1, 2, 3)]
+    return [*own, counters[3 * _SLOT + 5] / turns]
+
+
+def _counters() -> memoryview[int]:
+    return memoryview(bytearray(64 * _SLOT * 8)).cast("Q")
+
+
+def _timed(run: Callable[[], None]) -> float:
+    begin = perf_counter_ns()
+    run()
+    return perf_counter_ns() - begin
+
+
+def _median(measure: Callable[[], float]) -> float:
+    return sorted(measure() for _ in range(_REPEATS))[_REPEATS // 2]
+
+
+def _raise(error: BaseException) -> None:
+    raise error
+
+
+def _disable() -> object:
+    monitoring = getattr(sys, "monitoring", None)
+    return None if monitoring is None else monitoring.DISABLE
+
+
+if __name__ == "__main__":
+    package: Any = type(sys)(_PACKAGE)
+    package.__path__ = [os.path.dirname(os.path.abspath(__file__))]
+    sys.modules[_PACKAGE] = package
+    print(json.dumps(calibrate(compiled="--twin" not in sys.argv)))
