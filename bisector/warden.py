@@ -108,7 +108,7 @@ class Warden:
         return Ended(**{**ended, "leftovers": tuple(ended.get("leftovers", ()))})
 
     def interrupt(self) -> None:
-        """Have the run in flight killed, if there is one; safe to call from a signal handler."""
+        """Kill the run in flight and start no other; safe to call from a signal handler."""
         with contextlib.suppress(OSError, MeasurementFailed):
             self._send({"kill": True})
 

@@ -60,12 +60,15 @@ class Process:
         self.poll.register(self.orders, select.POLLIN)
         self.poll.register(self.wake, select.POLLIN)
         self.alive = True
+        self.cancelled = False
+        """Set by the first order to kill, and final: one that comes just before a run hits it."""
 
     def serve(self) -> None:
         """Take orders until the tool is gone."""
         _say({"ready": os.getpid(), "subreaper": self.is_subreaper})
         while self.alive:
             for order in self.next_orders(None):
+                self.cancelled = self.cancelled or "kill" in order
                 if "run" in order:
                     self.carry_out(order["run"])
         self.kill_all(None)
@@ -87,6 +90,9 @@ class Process:
 
     def carry_out(self, order: dict[str, Any]) -> None:
         """Start a command and see it through to its end, and its processes to theirs."""
+        if self.cancelled:
+            _say({"ended": {"stopped": "killed"}})
+            return
         try:
             run = _start(order)
         except (OSError, ValueError) as error:
@@ -114,6 +120,7 @@ class Process:
             left = None if run.deadline_s is None else run.deadline_s - now
             if any("kill" in request for request in self.next_orders(left)):
                 stopped = "killed"
+                self.cancelled = True
         leftovers = [] if stopped else self.clear_up(run)
         _say(
             {
