@@ -136,15 +136,16 @@ def _why_undecided(summary: Summary) -> str:
 
 
 def _known(summary: Summary) -> str:
-    root = summary.root
-    if root is None or root.estimated_gain is None:
-        return "Nothing is known yet about how much Python's speed matters."
-    lo, hi = root.estimated_gain.ci95
-    text = f"Making all Python free would gain between {about(max(lo, 0.0))} and {at_most(hi)}"
+    gain = summary.root.estimated_gain if summary.root else None
+    lo, hi = (max(gain.ci95[0], 0.0), min(gain.ci95[1], 1.0)) if gain else (0.0, 1.0)
+    if hi - lo > 0.9:
+        text = "Nothing is known yet about how much Python's speed matters"
+    else:
+        text = f"Making all Python free would gain between {about(lo)} and {at_most(hi)}"
     if summary.sensitive:
         names = listed(visible(f.target) for f in summary.sensitive)
         return f"{text}; suspected so far: {names}."
-    return f"{text}; no function was singled out so far."
+    return f"{text}."
 
 
 def _what_to_do(summary: Summary) -> str:

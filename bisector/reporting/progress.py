@@ -78,7 +78,8 @@ class Progress:
         """The display: what is done now, the tree as judged so far, the current estimate."""
         done = sum(self.verdicts.values())
         head = f"{self.phase}" + (f": {visible(self.detail)}" if self.detail else "")
-        lines = [f"{shorten(head, max(20, width - 50))} · {self.clock(now_s)}"]
+        clock = f" · {self.clock(now_s)}"
+        lines = [shorten(head, max(20, width - len(clock))) + clock]
         earlier = done - len(self.judged)
         if earlier > 0:
             lines.append(f"  {counted(earlier, 'earlier verdict')}")

@@ -76,6 +76,11 @@ def test_undecided_says_why_what_is_known_and_what_to_do():
     assert "Runs vary by 6.3%" in text
 
 
+def test_a_gain_between_nothing_and_everything_is_called_unknown():
+    wide = replace(answers.OUT_OF_BUDGET, root=answers.effect(0.9, half=3.7), sensitive=())
+    assert "Nothing is known yet about how much Python's speed matters." in says(wide)
+
+
 def test_interrupted_says_how_to_go_on():
     assert f"resume {CONTEXT.run_directory}" in says(answers.INTERRUPTED)
 

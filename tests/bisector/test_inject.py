@@ -214,7 +214,7 @@ def test_streams_and_exit_code_are_the_targets_and_counts_are_exact(bench):
     assert set(counted) == {"__main__:Worker.step", "__main__:Worker.numbers"}
     step = counted["__main__:Worker.step"]
     assert (step["kind"], step["calls"], step["delays"]) == ("function", 100, 100)
-    assert step["delayed_ns"] >= 100 * 10_000
+    assert step["delayed_ns"] >= 0.99 * 100 * 10_000
     assert counted["__main__:Worker.numbers"]["calls"] == 100, "a generator counts once"
 
 
