@@ -8,12 +8,19 @@ function keeps its total while fewer places need a callback.
 
 from __future__ import annotations
 
-from bisector.discovery import CodeProfile, Discovery, Function
+from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from bisector.observations import RunRequest
-from injector.plan import STATES, Dose, Plan, Site, State
+from injector.plan import Dose, Plan, Site, State
 
 NEGLIGIBLE_SHARE = 0.02
 """Sites with less than this share of a code object's own time are folded into its others."""
+
+DENSE_S = 2e-6
+"""A site visited more often than once in this much of its code's own time is dense."""
+
+LONGEST_S = 5e-3
+"""CPU time is not gathered into pieces longer than this: it would no longer lie where it was
+spent."""
 
 
 def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[str, float]) -> Plan:
@@ -47,22 +54,54 @@ def doses_of(function: Function, dose: float) -> list[Dose]:
 
 
 def _sites(code: CodeProfile, dose: float) -> tuple[Site, ...]:
-    spent = {
-        state: [(site, getattr(site, f"{state}_s")) for site in code.sites] for state in STATES
+    """The sites of one code object, with delays that keep the total of each state."""
+    spent: dict[State, list[tuple[SiteProfile, float]]] = {
+        "gil": _thinned([(site, site.gil_s * site.visits) for site in code.sites]),
+        "nogil": [(site, site.nogil_s * site.visits) for site in code.sites],
+        "wait": [(site, site.wait_s * site.visits) for site in code.sites],
     }
-    total = sum(s * site.visits for rows in spent.values() for site, s in rows)
+    total = sum(seconds for rows in spent.values() for _, seconds in rows)
     if total <= 0.0:
         return ()
     sites: list[Site] = []
     for state, rows in spent.items():
-        whole = sum(s * site.visits for site, s in rows)
-        kept = [(site, s) for site, s in rows if s * site.visits >= NEGLIGIBLE_SHARE * total]
-        held = sum(s * site.visits for site, s in kept)
+        kept = [(site, seconds) for site, seconds in rows if seconds >= NEGLIGIBLE_SHARE * total]
+        held = sum(seconds for _, seconds in kept)
         if held <= 0.0:
             continue
-        factor = dose * whole / held * 1e9
-        sites += [_site(site.at, site.offset, state, s * factor) for site, s in kept]
+        factor = dose * sum(seconds for _, seconds in rows) / held * 1e9
+        sites += [
+            _site(site.at, site.offset, state, seconds / site.visits * factor)
+            for site, seconds in kept
+        ]
     return tuple(sites)
+
+
+def _thinned(rows: list[tuple[SiteProfile, float]]) -> list[tuple[SiteProfile, float]]:
+    """Move CPU time from dense sites to the next sparse one along the code, or the last before.
+
+    A sparse site must be visited about as often as the function is called at least (an early
+    return that is rarely taken cannot stand for the usual path). Where that would gather more than
+    `LONGEST_S`, a long loop, the loop's sparsest back-edge takes it, dense or not.
+    """
+    total = sum(seconds for _, seconds in rows)
+    limit = total / DENSE_S
+    calls = max((site.visits for site, _ in rows if site.at in ("entry", "return")), default=1.0)
+    ordered = sorted(rows, key=lambda row: row[0].offset)
+    sparse = [site for site, _ in ordered if 0.5 * calls <= site.visits <= limit]
+    edges = [site for site, _ in ordered if site.at == "jump"]
+    gathered = {id(site): seconds for site, seconds in ordered}
+    for site, seconds in ordered:
+        if site.visits <= limit or seconds <= 0.0:
+            continue
+        after = [other for other in sparse if other.offset > site.offset]
+        into = after[0] if after else (sparse[-1] if sparse else None)
+        if into is None or (gathered[id(into)] + seconds) / into.visits > LONGEST_S:
+            into = min(edges, key=lambda edge: edge.visits, default=None)
+        if into is not None and into is not site:
+            gathered[id(into)] += seconds
+            gathered[id(site)] -= seconds
+    return [(site, gathered[id(site)]) for site, _ in ordered]
 
 
 def _site(at: str, offset: int, state: State, delay_ns: float) -> Site:

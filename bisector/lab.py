@@ -28,6 +28,10 @@ FAILURES_ALLOWED = 2
 """An undelayed benchmark that fails more often than this in a row ends the investigation."""
 
 
+NOISE_DOF = 4.0
+"""How many degrees of freedom the baseline's noise lends to a new stage at most."""
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """What the engine needs to know of the user's wishes. Times in seconds, shares as fractions."""
@@ -144,8 +148,9 @@ class Lab:
         return {t: self.own.per_unit_s(frozenset((t,))) / t0 for t in self.everything}
 
     def trials(self) -> Trials:
-        """An empty set of runs for a stage."""
-        return Trials(self.own)
+        """An empty set of runs for a stage; what the baseline says of the noise counts a little."""
+        fit = self.baseline.fit()
+        return Trials(self.own, (fit.sigma, min(fit.dof, NOISE_DOF)))
 
     def run_block(self, trials: Trials, arms: Sequence[Arm], purpose: Purpose) -> Steps:
         """One block: the control and each arm once, in random order, under the same conditions."""

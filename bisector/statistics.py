@@ -160,9 +160,14 @@ def ratio_interval(
 
 
 class Measurements:
-    """Runs of one stage, by arm and block. `fit` is recomputed only when something was added."""
+    """Runs of one stage, by arm and block. `fit` is recomputed only when something was added.
 
-    def __init__(self) -> None:
+    ``noise``: what is known of one run's noise beforehand, as (standard deviation of log t, degrees
+    of freedom), from runs that are not repeated here.
+    """
+
+    def __init__(self, noise: tuple[float, float] = (0.0, 0.0)) -> None:
+        self.noise = noise
         self._rows: list[tuple[Hashable, int, float]] = []
         self._fit: Fit | None = None
 
@@ -184,11 +189,11 @@ class Measurements:
     def fit(self) -> Fit:
         """The current fit; needs at least two runs of some arm for a variance."""
         if self._fit is None:
-            self._fit = _fit(self._rows)
+            self._fit = _fit(self._rows, *self.noise)
         return self._fit
 
 
-def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
+def _fit(rows: list[tuple[Hashable, int, float]], known: float, known_dof: float) -> Fit:
     """Generalised least squares, linear in the number of runs.
 
     A block's covariance is ``diag(1/w) + ratio·11'``, inverted by Sherman and Morrison's formula.
@@ -202,7 +207,8 @@ def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
     y = np.array([row[2] for row in rows])
     ratio = _block_ratio(a, b, y)
     weights = np.ones(n)
-    dof = max(1.0, n - p - ratio / (1.0 + ratio) * (q - 1))
+    own_dof = max(0.0, n - p - ratio / (1.0 + ratio) * (q - 1))
+    dof = max(1.0, own_dof + known_dof)
     for _ in range(4):
         shrink = ratio / (1.0 + ratio * np.bincount(b, weights, minlength=q))
         cells = np.zeros((p, q))
@@ -217,7 +223,8 @@ def _fit(rows: list[tuple[Hashable, int, float]]) -> Fit:
         block_effect = shrink * np.bincount(b, weights * residual, minlength=q)
         # What is left of each run after its block's share.
         leftover = residual - block_effect[b]
-        variance = max(float(np.sum(weights * residual * leftover)) / dof, 1e-10)
+        squares = float(np.sum(weights * residual * leftover)) + known_dof * known**2
+        variance = max(squares / dof, 1e-10)
         # A run of an arm with few runs is fitted closely: its residual says little about tails.
         scale = 1.4826 * float(np.median(np.abs(leftover))) or math.sqrt(variance)
         scale = max(scale * math.sqrt(n / max(n - p, 1.0)), math.sqrt(variance) * 0.3)

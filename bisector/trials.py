@@ -62,9 +62,9 @@ class OwnTime:
 class Trials:
     """Observations of one stage and what they say about each arm."""
 
-    def __init__(self, own: OwnTime) -> None:
+    def __init__(self, own: OwnTime, noise: tuple[float, float] = (0.0, 0.0)) -> None:
         self.own = own
-        self.measurements = Measurements()
+        self.measurements = Measurements(noise)
         self.failures: dict[Arm, list[str]] = {}
         self.calls: dict[Arm, list[int]] = {}
         self._delivered: dict[Arm, list[tuple[float, float]]] = {}
