@@ -52,10 +52,18 @@ def write_plans(answer: Answer, event_ns: Mapping[str, float], directory: Path) 
 
 
 def reproduce_command(
-    finding: Finding, members: Iterable[Function], command: Sequence[str], plan: str | None
+    finding: Finding,
+    members: Iterable[Function],
+    command: Sequence[str],
+    plan: str | None,
+    variables: Sequence[str] = (),
 ) -> str:
-    """The `inject` command line, quoted for a POSIX shell, that slows just this finding."""
-    words = ["speedbump-bisect", "inject"]
+    """The `inject` command line, quoted for a POSIX shell, that slows just this finding.
+
+    ``variables``: ``NAME=value`` of the environment that the benchmark was given.
+    """
+    words = ["env", *variables] if variables else []
+    words += ["speedbump-bisect", "inject"]
     if plan is not None and finding.effect.delay_ns is None:
         words += ["--plan", plan]
     else:

@@ -266,11 +266,19 @@ def _sensitive(
         p_value_adjusted=finite(finding.p_value_adjusted),
         co_critical_with=list(finding.co_critical_with),
         reproduce=reproduce_command(
-            finding, members, context.command, context.plans.get(finding.target)
+            finding,
+            members,
+            context.command,
+            context.plans.get(finding.target),
+            _variables(context.settings.get("env")),
         ),
         fingerprint=finding_fingerprint(context.fingerprint, finding.target),
         **_effect(finding.effect),
     )
+
+
+def _variables(env: Scalar | list[str]) -> list[str]:
+    return env if isinstance(env, list) else []
 
 
 def _certificate(certificate: Certificate) -> CertificatePart:

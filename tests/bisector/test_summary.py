@@ -166,6 +166,12 @@ def test_reproduce_uses_the_plan_file_and_the_fixed_delay_where_there_are_such()
     ]
 
 
+def test_reproduce_sets_the_variables_the_benchmark_was_given():
+    context = replace(CONTEXT, settings={"env": ["MODEL=a b"]})
+    words = shlex.split(summarize(answers.PYTHON_BOUND, context).sensitive[0].reproduce)
+    assert words[:4] == ["env", "MODEL=a b", "speedbump-bisect", "inject"]
+
+
 def test_the_hottest_functions_are_listed_with_what_became_of_them():
     hot = summarize(answers.PYTHON_BOUND, CONTEXT).hottest
     assert [h.target for h in hot[:3]] == [answers.PREPARE, answers.SAMPLE, answers.DETOK]
