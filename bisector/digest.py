@@ -89,12 +89,13 @@ def digest(
         for entry in sites:
             owner = by_slot.get(entry.fields["function"])
             if owner is not None:
-                visits, gil, nogil, wait = entry.counters[:4]
+                visits, gil, nogil, wait, given_up = entry.counters[:5]
                 owner.sites[entry.fields["at"], entry.fields["offset"]] = [
                     float(visits),
                     gil / 1e9,
                     nogil / 1e9,
                     wait / 1e9,
+                    float(given_up),
                 ]
         for entry in raw_edges:
             caller = by_slot.get(entry.fields["caller"])
@@ -218,12 +219,12 @@ def _functions(
             # Sites hold raw time: scale them to the corrected own time of their function.
             scale = code.seconds[0] / charged if charged > 0.0 else 1.0
             into = profiles.setdefault(code.line, {})
-            for key, (visits, gil, nogil, wait) in code.sites.items():
-                sums = into.setdefault(key, [0.0, 0.0, 0.0, 0.0])
-                for index, value in enumerate((visits, gil * scale, nogil, wait)):
+            for key, (visits, gil, nogil, wait, given_up) in code.sites.items():
+                sums = into.setdefault(key, [0.0] * 5)
+                for index, value in enumerate((visits, gil * scale, nogil, wait, given_up)):
                     sums[index] += value
             if not code.sites and code.calls > 0:
-                sums = into.setdefault(("entry", -1), [0.0, 0.0, 0.0, 0.0])
+                sums = into.setdefault(("entry", -1), [0.0] * 5)
                 for index, value in enumerate((code.calls, *code.seconds)):
                     sums[index] += value
         first = members[0][0]
@@ -241,8 +242,8 @@ def _functions(
                     CodeProfile(
                         line,
                         tuple(
-                            SiteProfile(at, offset, v, g / v, n / v, w / v)
-                            for (at, offset), (v, g, n, w) in sorted(sites.items())
+                            SiteProfile(at, offset, v, g / v, n / v, w / v, given_up > 0)
+                            for (at, offset), (v, g, n, w, given_up) in sorted(sites.items())
                             if v > 0
                         ),
                     )

@@ -16,7 +16,8 @@ class SiteProfile:
     """Own time charged to one place of a function (see `injector.plan.Site` for ``at`` and
     ``offset``).
 
-    Seconds per *visit*, by state.
+    Seconds per *visit*, by state. ``given_up``: so dense that it was not watched to the end;
+    ``visits`` is then too small by far, and no delay may be placed there.
     """
 
     at: str
@@ -25,6 +26,7 @@ class SiteProfile:
     gil_s: float
     nogil_s: float
     wait_s: float
+    given_up: bool = False
 
 
 @dataclass(frozen=True, slots=True)

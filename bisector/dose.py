@@ -65,7 +65,11 @@ def _sites(code: CodeProfile, dose: float) -> tuple[Site, ...]:
         return ()
     sites: list[Site] = []
     for state, rows in spent.items():
-        kept = [(site, seconds) for site, seconds in rows if seconds >= NEGLIGIBLE_SHARE * total]
+        kept = [
+            (site, seconds)
+            for site, seconds in rows
+            if seconds >= NEGLIGIBLE_SHARE * total and not site.given_up
+        ]
         held = sum(seconds for _, seconds in kept)
         if held <= 0.0:
             continue
@@ -88,11 +92,12 @@ def _thinned(rows: list[tuple[SiteProfile, float]]) -> list[tuple[SiteProfile, f
     limit = total / DENSE_S
     calls = max((site.visits for site, _ in rows if site.at in ("entry", "return")), default=1.0)
     ordered = sorted(rows, key=lambda row: row[0].offset)
-    sparse = [site for site, _ in ordered if 0.5 * calls <= site.visits <= limit]
-    edges = [site for site, _ in ordered if site.at == "jump"]
+    usable = [site for site, _ in ordered if not site.given_up]
+    sparse = [site for site in usable if 0.5 * calls <= site.visits <= limit]
+    edges = [site for site in usable if site.at == "jump"]
     gathered = {id(site): seconds for site, seconds in ordered}
     for site, seconds in ordered:
-        if site.visits <= limit or seconds <= 0.0:
+        if seconds <= 0.0 or not (site.given_up or site.visits > limit):
             continue
         after = [other for other in sparse if other.offset > site.offset]
         into = after[0] if after else (sparse[-1] if sparse else None)

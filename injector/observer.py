@@ -57,13 +57,19 @@ _SWITCH_NS = 5_500_000
 
 _DENSE_NS = 1_000
 _DENSE_VISITS = 1_024
+_PAUSE_NS = 100_000
+"""A longer one between two visits of a call is not its loop's."""
+_GIVEN_UP = 4
 """A back-edge this frequent, this often seen, is given up for one around it."""
 
 
 class _Site:
     """One place of armed code."""
 
-    __slots__ = ("base", "destination", "nogil", "offset", "span_ns", "visits")
+    __slots__ = (
+        *("base", "destination", "keeps", "last_ns"),
+        *("nogil", "offset", "span_ns", "visits"),
+    )
 
     def __init__(self, slot: int, offset: int, destination: int = -1) -> None:
         self.base = 8 * slot
@@ -73,6 +79,9 @@ class _Site:
         self.nogil = False
         self.span_ns = 0
         self.visits = 0
+        self.last_ns = 0
+        self.keeps = False
+        """A call that was seen to take long, or to call Python: never given up."""
 
 
 class _Code:
@@ -247,8 +256,11 @@ class Observer:
             if frame.anchor is None:
                 frame.anchor = offset
             frame.call = site
-            frame.start = monotonic_ns()
             frame.native = type(function) not in _PYTHON_CALLABLES
+            given_up = self._give_up_call(site, frame.native, now)
+            frame.start = monotonic_ns()
+            if given_up:
+                return self._disable
         except Exception as error:
             self._failed(error)
         return None
@@ -264,6 +276,7 @@ class Observer:
             if self._close(thread, frame, now) >= SIGNIFICANT_NS:
                 self._charge(frame, frame.call, now)
                 frame.anchor = None
+                frame.call.keeps = True
             frame.call = None
             frame.native = False
             self._count_event(frame.code, now)
@@ -544,8 +557,22 @@ class Observer:
                 for state in (_GIL, _NOGIL, _WAIT):
                     counters[outer.base + state] += counters[site.base + state]
                     counters[site.base + state] = 0
+                counters[site.base + _GIVEN_UP] = 1
                 return True
         return False
+
+    def _give_up_call(self, site: _Site, native: bool, now: int) -> bool:
+        """Whether a call is so dense, and never of weight, that watching it tells nothing."""
+        if site.keeps or not native:
+            site.keeps = True
+            return False
+        site.span_ns += min(now - site.last_ns, _PAUSE_NS)
+        site.last_ns = now
+        site.visits += 1
+        if site.visits % _DENSE_VISITS or site.span_ns >= _DENSE_NS * site.visits:
+            return False
+        self._counters[site.base + _GIVEN_UP] = 1
+        return True
 
     def _failed(self, error: Exception) -> None:
         if not raised_here(error):

@@ -5,9 +5,11 @@
 
 #define DENSE_NS 1000
 #define DENSE_VISITS 1024
+#define PAUSE_NS 100000 /* a longer one between two visits is not the loop's */
 /* A back-edge this frequent, this often seen, is given up for one around it. */
 
 enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS, CALLEES, EVENTS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
+enum { GIVEN_UP = CALLEES }; /* of sites */
 
 /* The end of an event: the running segment begins, and what the target raised goes on its way. */
 static enum answer
@@ -199,6 +201,27 @@ observer_leave(struct observer *self, PyObject *code, const char *at, int32_t of
     return done(thread, now, KEEP);
 }
 
+/* Whether a call is so dense, and never of weight, that watching it costs more than it tells. */
+static int
+give_up_call(struct observer *self, struct site *site, int native, int64_t now)
+{
+    if (site == NULL || site->keeps) {
+        return 0;
+    }
+    if (!native) {
+        site->keeps = 1;
+        return 0;
+    }
+    int64_t apart = now - site->last_ns;
+    site->span_ns += apart < PAUSE_NS ? apart : PAUSE_NS;
+    site->last_ns = now;
+    if (likely(++site->visits % DENSE_VISITS != 0) || site->span_ns >= DENSE_NS * site->visits) {
+        return 0;
+    }
+    counters_of(self, site->slot)[GIVEN_UP] = 1;
+    return 1;
+}
+
 enum answer
 observer_call(struct observer *self, PyObject *code, int32_t offset, int native)
 {
@@ -219,7 +242,7 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, int native)
     }
     frame->call = site;
     frame->native = native;
-    return done(thread, now, KEEP);
+    return done(thread, now, give_up_call(self, site, native, now) ? DISABLE : KEEP);
 }
 
 enum answer
@@ -234,6 +257,7 @@ observer_native_return(struct observer *self, PyObject *code)
     if (segment_close(self, thread, frame, now) >= SIGNIFICANT_NS) {
         segment_charge(self, frame, frame->call, now);
         frame->anchor = NOWHERE;
+        frame->call->keeps = 1;
     }
     frame->call = NULL;
     frame->native = 0;
@@ -260,6 +284,7 @@ give_up(struct observer *self, struct function *function, struct site *site)
         to[counter] += from[counter];
         from[counter] = 0;
     }
+    from[GIVEN_UP] = 1;
     return 1;
 }
 

@@ -12,11 +12,13 @@
 struct site {
     struct site *next;
     int64_t slot;
-    int32_t offset;      /* or ENTRY, RESUME */
+    int32_t offset;      /* or ENTRY, RESUMED */
     int32_t destination; /* of a back-edge, else -1 */
     int nogil;           /* its native call computes without the GIL */
-    int64_t span_ns;     /* of back-edges: time between visits, summed, */
+    int64_t span_ns;     /* of back-edges and native calls: time between visits, summed, */
     int64_t visits;      /* over so many */
+    int64_t last_ns;     /* of native calls: the last visit */
+    int keeps;           /* a call that was seen to take long, or to call Python: never given up */
 };
 
 /* What is known of one code object. */
@@ -61,7 +63,7 @@ counting(const struct observer *self, int64_t now)
 /* From an ObserveSpec tuple, one reference; NULL with an exception. */
 struct function *function_new(const struct observer *self, PyObject *code, PyObject *spec);
 
-/* The site at an offset (or ENTRY, RESUME) if it has been named, else NULL. */
+/* The site at an offset (or ENTRY, RESUMED) if it has been named, else NULL. */
 struct site *function_site(const struct function *function, int32_t offset);
 
 /* Add a site. If there is one at the offset, that. NULL without memory (no exception). */

@@ -84,8 +84,8 @@ def test_processes_add_up_and_are_named() -> None:
 
 def test_sites_keep_their_function_s_own_time() -> None:
     f = function(1, "m:f", 10, 10 * MS, 0, S, wait=40 * MS)
-    entry = Entry("site", 2, {"function": 1, "at": "entry", "offset": -1}, (10, 0, 0, 40 * MS))
-    back = Entry("site", 3, {"function": 1, "at": "return", "offset": 44}, (10, 10 * MS, 0, 0))
+    entry = Entry("site", 2, {"function": 1, "at": "entry", "offset": -1}, (10, 0, 0, 40 * MS, 0))
+    back = Entry("site", 3, {"function": 1, "at": "return", "offset": 44}, (10, 10 * MS, 0, 0, 0))
     functions = made(
         process(f, entry, back),
         unit_s=2.0,
