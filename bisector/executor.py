@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from statistics import median
 
 from bisector.calibration import Calibration
 from bisector.digest import digest
@@ -33,7 +34,11 @@ from bisector.workload import Workload
 from injector.ledger import ProcessRecord, read_records
 
 TOO_FAST_S = 0.02
-"""A program that ends this soon after the injector attached did nothing that could be measured."""
+TOO_FAST_SHARE = 0.5
+"""A program whose own work takes less than this, or less than this share of what an empty program
+takes to start and end, did nothing that could be measured."""
+SURELY_LONG_S = 0.5
+EMPTY_RUNS = 3
 TIMEOUT_FACTOR = 10.0
 SHORTEST_TIMEOUT_S = 5.0
 PREPARE_TIMEOUT_S = 600.0
@@ -93,7 +98,7 @@ class RunExecutor:
         except RunFailed as failure:
             observed = RunObserved(request.seq, "failed", 0.0, wall_s, reason=str(failure))
         except OSError as error:
-            raise unusable(self.slot.parent, error) from None
+            raise unusable(self.slot.parent, error) from error
         observed = replace(
             observed,
             elapsed_s=self.elapsed_s(),
@@ -210,7 +215,8 @@ class RunExecutor:
         if ended.returncode != 0:
             words = last_words(output.stderr) or last_words(output.stdout)
             raise RunFailed(f"the benchmark {_how(ended)}{words}")
-        self._require_attachment(request, ended, records)
+        self._require_attachment(request, records)
+        self._require_length(request, ended)
         try:
             if self.metric is None:
                 self.metric = resolve(self.spec, self.settings.lower_is_better, output)
@@ -252,9 +258,7 @@ class RunExecutor:
         bound = self._shortest_unit_s * ended.wall_s / self._longest_control_s
         return RunObserved(request.seq, "slow", 0.0, ended.wall_s, time_per_unit_s=bound)
 
-    def _require_attachment(
-        self, request: RunRequest, ended: Ended, records: list[ProcessRecord]
-    ) -> None:
+    def _require_attachment(self, request: RunRequest, records: list[ProcessRecord]) -> None:
         if not records:
             raise RunFailed(self.workload.why_nothing_attached())
         errors = [error for record in records for error in record.errors]
@@ -262,12 +266,28 @@ class RunExecutor:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
         if errors and request.targets and not any(r.of("target") for r in records):
             raise RunFailed(f"the injector failed in the benchmark: {errors[0]}")
-        lasted_s = ended.started_s + ended.wall_s - min(r.attached_ns for r in records) / 1e9
-        if lasted_s < TOO_FAST_S:
+
+    def _require_length(self, request: RunRequest, ended: Ended) -> None:
+        """Compare the first run with runs of nothing, if there is any doubt."""
+        if self._first_wall_s is not None or ended.wall_s >= SURELY_LONG_S:
+            return
+        empty_s = median(self._empty_run_s(request) for _ in range(EMPTY_RUNS))
+        if ended.wall_s - empty_s < max(TOO_FAST_S, TOO_FAST_SHARE * empty_s):
             raise RunFailed(
-                "the benchmark is too fast to be measured: its own work takes "
-                f"{lasted_s * 1e3:.1f} ms; make it do a second of work"
+                f"the benchmark is too fast to be measured: it takes {ended.wall_s * 1e3:.0f} ms, "
+                f"and an empty program {empty_s * 1e3:.0f} ms; make it do a second of work"
             )
+
+    def _empty_run_s(self, request: RunRequest) -> float:
+        launch = Launch(
+            argv=(self.workload.python, "-c", "pass"),
+            cwd=self.workload.cwd,
+            env=self.workload.environment_for(self.slot, self.settings.seed, request.block),
+            stdout=self.slot / "stdout",
+            stderr=self.slot / "stderr",
+            limit_s=SURELY_LONG_S,
+        )
+        return self.warden.run(launch).wall_s
 
     def _window(self, launched_s: float, ended: Ended) -> tuple[float, float] | None:
         """The user's measurement window on the monotonic clock, None where none was given."""
