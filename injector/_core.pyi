@@ -3,8 +3,9 @@
 Importing it raises ImportError, with a sentence, in a subinterpreter and on a build without GIL.
 """
 
+import sys
 from collections.abc import Callable
-from types import CodeType
+from types import CodeType, FrameType
 from typing import Any
 
 from .tracker import DelaySpec, Look, ObserveSpec, Window
@@ -69,3 +70,28 @@ class Observer:
     def arm(self, code: CodeType, /) -> None: ...
     def released(self, code: CodeType, offset: int, /) -> None: ...
     def forked(self, counters: memoryview[int], /) -> None: ...
+
+if sys.version_info < (3, 12):
+    def install_frame_eval(delayer: Delayer, /) -> None:
+        """Bring the events of all frames to ``delayer`` (PEP 523, chained).
+
+        Raises:
+            TypeError: it is not a Delayer of this module.
+        """
+
+    def uninstall_frame_eval() -> None:
+        """Bring no more events. A hook that somebody else chained to stays, and hands on."""
+
+    def install_profile(observer: Observer, /) -> None:
+        """Bring the events of all running threads to ``observer``.
+
+        Raises:
+            TypeError: it is not an Observer of this module.
+            RuntimeError: another profiler is at work in this thread.
+        """
+
+    def uninstall_profile() -> None:
+        """Bring no more events."""
+
+    def profile_thread(frame: FrameType, event: str, arg: object, /) -> None:
+        """For `threading.setprofile`: observe the calling thread from this event on."""

@@ -195,6 +195,7 @@ struct thread {
     int64_t seen_wall_ns;  /* when the CPU clock was last read, */
     int64_t seen_cpu_ns;   /* and what it said */
     int asked;             /* whether this event has called back into Python */
+    int native;            /* 3.11: whether the frame that is listened to is in a native call */
     PyObject *raised;      /* exception of the target's that came up during this event; owned */
 };
 

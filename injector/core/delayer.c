@@ -91,6 +91,7 @@ meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **fo
     }
     else {
         *found = target;
+        self->has_sites |= target != NULL && target->units > 0;
     }
 done:
     Py_XDECREF(spec);
@@ -110,7 +111,7 @@ progress(struct delayer *self, int64_t slot)
 enum answer
 delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
 {
-    static const struct visit none = {NO_STATE, 0.0};
+    static const struct visit none = {NO_STATE, 0.0, 0, 0};
     struct target *target = NULL;
     enum known known = record_get(code, self->serial, (struct record **)&target);
     if (unlikely(known == UNKNOWN)) {

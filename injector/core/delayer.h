@@ -8,6 +8,8 @@
 struct visit {
     enum state state; /* NO_STATE: none */
     double ns;        /* to be added to the debt */
+    int is_call;      /* at a call instruction; known on 3.11 only, */
+    int is_open;      /* where no Python callee has been seen yet */
 };
 
 /* What is known about one code object that is delayed or is the progress point. */
@@ -22,14 +24,16 @@ struct target {
     Py_ssize_t units;    /* code units that site_of covers */
     uint16_t *site_of;   /* by offset / 2: index into sites plus 1, 0 none; owned */
     struct visit *sites; /* owned */
+    int open_calls;      /* sites that are open */
 };
 
 struct delayer {
     PyObject_HEAD
-    uint64_t serial;     /* changes at fork: the debts of before are nobody's */
-    uint64_t debtors;    /* serial that this tracker's threads carry */
+    uint64_t serial;     /* that its records carry, */
+    uint64_t debtors;    /* and its threads: changes at a fork, the debts of before are nobody's */
     struct counters counters;
     struct window window;
+    int has_sites;       /* whether any target has */
     int64_t entry_ns, site_ns; /* what one callback costs */
     PyObject *resolve, *on_error, *disable;
 };

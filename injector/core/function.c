@@ -51,7 +51,7 @@ function_site(const struct function *function, int32_t offset)
     if (offset == ENTRY) {
         site = function->entry;
     }
-    else if (offset == RESUME) {
+    else if (offset == RESUMED) {
         site = function->resume;
     }
     else if (offset >= 0 && offset / 2 < function->units) {
@@ -102,7 +102,7 @@ function_add(struct function *function, int32_t offset, int32_t destination, int
     if (offset == ENTRY) {
         function->entry = site;
     }
-    else if (offset == RESUME) {
+    else if (offset == RESUMED) {
         function->resume = site;
     }
     else {

@@ -1,4 +1,5 @@
 /* The module injector._core: see core.h for what it is, injector/_core.pyi for what it offers. */
+#include "backends311.h"
 #include "delayer.h"
 #include "observer.h"
 
@@ -39,6 +40,14 @@ static PyMethodDef functions[] = {
     {"spin_gil", module_spin_gil, METH_O, "Compute for ns holding the GIL. Returns the ns spent."},
     {"spin_nogil", module_spin_nogil, METH_O, "Compute for ns without the GIL. Returns the ns spent."},
     {"wait", module_wait, METH_O, "Sleep for ns. Returns the ns slept, usually 60 us more."},
+#if PY_VERSION_HEX < 0x030C0000
+    {"install_frame_eval", frame_eval_install, METH_O, "Bring the events of all frames to a Delayer."},
+    {"uninstall_frame_eval", frame_eval_uninstall, METH_NOARGS, "Bring no more events."},
+    {"install_profile", profile_install, METH_O, "Bring the events of all threads to an Observer."},
+    {"uninstall_profile", profile_uninstall, METH_NOARGS, "Bring no more events."},
+    {"profile_thread", (PyCFunction)(void (*)(void))profile_thread, METH_FASTCALL,
+     "For threading.setprofile: observe the calling thread."},
+#endif
     {NULL, NULL, 0, NULL},
 };
 

@@ -1,6 +1,8 @@
 /* The type Observer: methods as sys.monitoring calls them, and what is asked from outside. */
 #include "observer.h"
 
+#include "backends311.h"
+
 /* ---- events ---------------------------------------------------------------------------------- */
 
 /* A tracker that was never filled counts nothing. */
@@ -46,7 +48,7 @@ resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct observer *self = hold(object);
     int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_enter(self, args[0], NULL, RESUME) : KEEP, 1);
+    return finish(self, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, 1);
 }
 
 static PyObject *
@@ -54,7 +56,7 @@ throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct observer *self = hold(object);
     int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_enter(self, args[0], NULL, RESUME) : KEEP, 0);
+    return finish(self, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, 0);
 }
 
 static PyObject *
@@ -129,6 +131,9 @@ look(PyObject *object, PyObject *Py_UNUSED(none))
 {
     struct observer *self = (struct observer *)object;
     int64_t now = now_ns();
+#if PY_VERSION_HEX < 0x030C0000
+    profile_cover();
+#endif
     PyObject *looks = PyList_New(0);
     for (struct thread *thread = threads_first(); thread != NULL && looks != NULL; thread = thread->next) {
         const struct frame *frame = stack_top(thread);

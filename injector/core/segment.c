@@ -60,7 +60,7 @@ charge_wait(struct observer *self, struct thread *thread, struct frame *frame, i
 {
     const struct site *site = frame->call;
     if (frame->anchor != NOWHERE) {
-        site = observer_site(self, thread, frame->function, frame->anchor == RESUME ? "resume" : "entry",
+        site = observer_site(self, thread, frame->function, frame->anchor == RESUMED ? "resume" : "entry",
                              frame->anchor, -1);
     }
     if (site != NULL && counting(self, now)) {

@@ -34,6 +34,8 @@ static int64_t
 switch_interval_ns(void)
 {
     int64_t interval = INTERVAL_NS;
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback); /* the target's, perhaps */
     PyObject *function = PySys_GetObject("getswitchinterval"); /* borrowed */
     PyObject *seconds = function == NULL ? NULL : PyObject_CallNoArgs(function);
     if (seconds != NULL) {
@@ -43,7 +45,7 @@ switch_interval_ns(void)
         }
         Py_DECREF(seconds);
     }
-    PyErr_Clear();
+    PyErr_Restore(type, error, traceback);
     return interval;
 }
 

@@ -8,7 +8,7 @@ struct function;
 struct site;
 
 /* Places that are no instruction; offsets of instructions are 0 and above. */
-enum place { ENTRY = -1, RESUME = -2, NOWHERE = -3 };
+enum place { ENTRY = -1, RESUMED = -2, NOWHERE = -3 };
 
 /* One activation. */
 struct frame {

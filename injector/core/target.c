@@ -1,6 +1,10 @@
 /* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset). */
 #include "target.h"
 
+#if PY_VERSION_HEX < 0x030C0000
+#include <opcode.h>
+#endif
+
 static void
 destroy(struct record *record)
 {
@@ -83,6 +87,30 @@ read_sites(struct target *target, PyObject *sites)
     return 0;
 }
 
+/* Find out which sites are calls. */
+static int
+mark_calls(struct target *target)
+{
+#if PY_VERSION_HEX < 0x030C0000
+    PyObject *bytes = PyCode_GetCode(target->record.code);
+    if (bytes == NULL) {
+        return -1;
+    }
+    const unsigned char *code = (const unsigned char *)PyBytes_AS_STRING(bytes);
+    for (Py_ssize_t unit = 0; unit < target->units && 2 * unit < PyBytes_GET_SIZE(bytes); unit++) {
+        struct visit *site = target_site(target, 2 * unit);
+        if (site != NULL && (code[2 * unit] == CALL || code[2 * unit] == CALL_FUNCTION_EX)) {
+            site->is_call = site->is_open = 1;
+            target->open_calls++;
+        }
+    }
+    Py_DECREF(bytes);
+#else
+    (void)target; /* sys.monitoring tells */
+#endif
+    return 0;
+}
+
 /* Fill in a zeroed target. */
 static int
 read_spec(struct target *target, const struct counters *counters, PyObject *spec)
@@ -109,7 +137,10 @@ read_spec(struct target *target, const struct counters *counters, PyObject *spec
         PyErr_Format(PyExc_TypeError, "sites must be a dict or None, not %.100s", Py_TYPE(sites)->tp_name);
         return -1;
     }
-    return sites == Py_None ? 0 : read_sites(target, sites);
+    if (sites == Py_None) {
+        return 0;
+    }
+    return read_sites(target, sites) < 0 ? -1 : mark_calls(target);
 }
 
 struct target *

@@ -8,7 +8,7 @@
 struct target *target_new(const struct counters *counters, uint64_t owner, PyObject *code, PyObject *spec);
 
 /* The visit at a byte offset, NULL where there is no site. */
-static inline const struct visit *
+static inline struct visit *
 target_site(const struct target *target, Py_ssize_t offset)
 {
     size_t unit = (size_t)offset / 2;

@@ -98,5 +98,6 @@ thread_claim(struct thread *thread, uint64_t owner)
     stack_clear(thread);
     thread->slot = 0;
     thread->asked = 0;
+    thread->native = 0;
     thread->owner = owner;
 }
