@@ -51,14 +51,23 @@ class Attachment:
         Raises:
             Exception: whatever went wrong; nothing is installed then.
         """
+        # First of all, so that in a child nothing that others do there is seen before.
+        os.register_at_fork(
+            before=self._before_fork,
+            after_in_parent=self._after_fork,
+            after_in_child=self._in_child,
+        )
+        self._probe: Any = None
+        self._switching = True  # no child can be served before there is a ledger
+        self.ledger: Ledger
         core, core_reason = load_core(plan["compiled"])
         self.backend, reason = choose(plan["backend"], core is not None)
         header = _header(
             self.backend.name, f"{reason}; {core_reason}", core is not None, plan["mode"]
         )
         self.ledger = Ledger(records, header)
+        self.ledger.in_child = self._in_child
         self._role = Role(self.ledger)
-        self._probe: Any = None
         self.names: Any
         self.tracker: Any
         if plan["mode"] == "discover":
@@ -69,11 +78,7 @@ class Attachment:
             watches = self.names.watches
         if watches:
             self.backend.install(self.tracker)
-        os.register_at_fork(
-            before=self._before_fork,
-            after_in_parent=self._after_fork,
-            after_in_child=self._in_child,
-        )
+        self._switching = False
         atexit.register(self.detach)
         if self._probe is not None:
             self._probe.start()
@@ -146,10 +151,21 @@ class Attachment:
             self.error(error)
 
     def _in_child(self) -> None:
+        """Once in each child, by the hook or by the first thing that is announced there."""
+        if self._switching or not self.ledger.is_foreign():
+            return
+        self._switching = True
+        try:
+            self._switch_ledger()
+        finally:
+            self._switching = False
+
+    def _switch_ledger(self) -> None:
         try:
             ledger = self.ledger.child(name=self._role.of_child())
         except Exception:
             # No records: the parent's must not be written to from here.
+            self.ledger.in_child = None
             self.backend.uninstall()
             self.tracker.forked(memoryview(bytearray(self.ledger.counters.nbytes)).cast("Q"))
             return

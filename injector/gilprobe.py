@@ -66,7 +66,11 @@ class GilProbe:
             self._running.release()
         task = f"/proc/self/task/{self._native_id}"
         give_up = monotonic_ns() + 50_000_000
-        while os.path.exists(task) and monotonic_ns() < give_up:
+        while monotonic_ns() < give_up:
+            try:
+                os.stat(task)
+            except OSError:
+                return
             sleep(0.00005)
 
     def _run(self) -> None:

@@ -7,7 +7,6 @@ announced later, by a line of kind ``role``; the reader puts it into the header.
 
 from __future__ import annotations
 
-import os
 import sys
 
 TYPE_CHECKING = False
@@ -32,10 +31,10 @@ class Role:
         """The name to begin with: what is run, without its folder."""
         argv = getattr(sys, "orig_argv", sys.argv)
         if sys.argv and sys.argv[0] not in ("", "-c", "-m"):
-            return os.path.basename(sys.argv[0])
+            return sys.argv[0].rpartition("/")[2]
         if "-m" in argv[:-1]:
             return str(argv[argv.index("-m") + 1])
-        return os.path.basename(argv[0]) if argv else "python"
+        return str(argv[0]).rpartition("/")[2] if argv else "python"
 
     @staticmethod
     def of_child() -> str:
@@ -53,9 +52,9 @@ class Role:
         """Announce the name of a spawned child once it is known; called when new code is met."""
         if not self._pending:
             return
+        # Its attribute, not `current_process()`: the module may still be being imported.
         process = sys.modules.get("multiprocessing.process")
-        current = getattr(process, "current_process", None)
-        name = current().name if current is not None else "MainProcess"
+        name = getattr(getattr(process, "_current_process", None), "name", "MainProcess")
         if name != "MainProcess":
             self._pending = False
             self.ledger.note("role", name=name)
