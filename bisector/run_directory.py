@@ -30,7 +30,8 @@ class RunDirectory:
         Raises:
             RunDirectoryError: it cannot be made or written to, or another run uses it.
         """
-        self.path = path
+        # Absolute, because the warden and the benchmark run elsewhere.
+        self.path = path = path.absolute()
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)

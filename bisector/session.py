@@ -85,7 +85,7 @@ def resume(path: Path, listeners: Sequence[Listener] = ()) -> Summary:
         SpeedbumpError: the directory holds no usable journal, or nothing can be investigated.
     """
     started = time.monotonic()
-    _require_run(path)
+    path = _run_at(path)
     with RunDirectory(path) as directory, Journal.open(directory.journal) as journal:
         settings = Settings(**_described(journal)["settings"])
         return Session(settings, directory, journal, listeners, started).run()
@@ -97,8 +97,7 @@ def settings_of(path: Path) -> Settings:
     Raises:
         RunDirectoryError: the directory holds no usable journal.
     """
-    _require_run(path)
-    with Journal.open(path / "journal.db", read_only=True) as journal:
+    with Journal.open(_run_at(path) / "journal.db", read_only=True) as journal:
         return Settings(**_described(journal)["settings"])
 
 
@@ -108,7 +107,7 @@ def recall(path: Path) -> Summary:
     Raises:
         RunDirectoryError: the directory holds no usable journal.
     """
-    _require_run(path)
+    path = _run_at(path)
     summary = path / "summary.json"
     if summary.exists() and summary.stat().st_mtime_ns >= (path / "journal.db").stat().st_mtime_ns:
         try:
@@ -372,11 +371,17 @@ def _environment() -> dict[str, str | int | float | None]:
     }
 
 
-def _require_run(path: Path) -> None:
+def _run_at(path: Path) -> Path:
+    """The absolute path of a run directory; nothing is made there by looking.
+
+    Raises:
+        RunDirectoryError: there is no run.
+    """
     if not path.is_dir():
         raise RunDirectoryError(f"{path} is not a run directory; name the one to take up again")
     if not (path / "journal.db").exists():
         raise RunDirectoryError(f"{path} holds no run (there is no journal.db)")
+    return path.absolute()
 
 
 def _described(journal: Journal) -> dict[str, Any]:
