@@ -74,7 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         # The reader of our output has gone (``| head``); nothing more can be said to it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_output()
+        return 1
+    except OSError as error:
+        complain(f"{error.strerror or error}; nothing more could be done")
+        _give_up_output()
         return 1
     except Exception as error:
         from bisector.crash import crash_log
@@ -89,14 +93,17 @@ def complain(sentence: str) -> None:
         print(f"{PROGRAM}: {sentence}", file=sys.stderr, flush=True)
 
 
+def _give_up_output() -> None:
+    """Point standard output nowhere, so that leaving does not fail once more on what is unsaid."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _dispatch(arguments: list[str]) -> int:
     rest: list[str] | None = None
     if "--" in arguments:
         cut = arguments.index("--")
         arguments, rest = arguments[:cut], arguments[cut + 1 :]
-    if arguments[:1] == ["--version"]:
-        print(f"{PROGRAM} {__version__}")
-        return 0
     name = arguments[0] if arguments and arguments[0] in COMMANDS else None
     command: ModuleType = import_module(COMMANDS[name] if name else DEFAULT)
     parser = Parser(
@@ -105,6 +112,7 @@ def _dispatch(arguments: list[str]) -> int:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
+    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}")
     command.configure(parser)
     try:
         options = parser.parse_args(arguments[1:] if name else arguments)

@@ -130,8 +130,8 @@ class Journal:
         with _telling(self.path):
             for request, observed in self._connection.execute(query):
                 yield (
-                    _adapter(RunRequest).validate_python(json.loads(request)),
-                    _adapter(RunObserved).validate_python(json.loads(observed)),
+                    _adapters()[RunRequest].validate_python(json.loads(request)),
+                    _adapters()[RunObserved].validate_python(json.loads(observed)),
                 )
 
     def meta(self) -> dict[str, Any]:
@@ -188,14 +188,14 @@ def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
 
 def _written(value: RunRequest | RunObserved) -> str:
     """One value as JSON; floats come back exactly as they were, infinite ones too."""
-    return json.dumps(_adapter(type(value)).dump_python(value, mode="json"))
+    return json.dumps(_adapters()[type(value)].dump_python(value, mode="json"))
 
 
 @cache
-def _adapter(kind: type) -> TypeAdapter[Any]:
+def _adapters() -> dict[type, TypeAdapter[Any]]:
     from pydantic import TypeAdapter
 
-    return TypeAdapter(kind)
+    return {kind: TypeAdapter(kind) for kind in (RunRequest, RunObserved)}
 
 
 @contextmanager

@@ -7,6 +7,7 @@ directory is opened, so that processes of an earlier, killed session cannot writ
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -20,6 +21,10 @@ from bisector.errors import RunDirectoryError
 
 DEFAULT_PARENT = ".speedbump"
 
+LEAST_FREE_BYTES = 32_000_000
+"""Room for the records of a run. They are written through a memory map, where a full disk does not
+end in an error but in the death of the benchmark (SIGBUS): better not to begin."""
+
 
 class RunDirectory:
     """An opened and locked run directory. Close it, or use it as a context manager."""
@@ -32,6 +37,7 @@ class RunDirectory:
         """
         # Absolute, because the warden and the benchmark run elsewhere.
         self.path = path = path.absolute()
+        self._made = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -45,6 +51,7 @@ class RunDirectory:
                 f"{path} is in use by another run; wait for it, or choose another --output"
             ) from None
         try:
+            self.require_room()
             for stale in path.glob("slot-*"):
                 shutil.rmtree(stale, ignore_errors=True)
             self.slot = path / f"slot-{secrets.token_hex(4)}"
@@ -53,6 +60,9 @@ class RunDirectory:
         except OSError as error:
             os.close(self._lock)
             raise unusable(path, error) from None
+        except RunDirectoryError:
+            os.close(self._lock)
+            raise
 
     @property
     def journal(self) -> Path:
@@ -63,6 +73,29 @@ class RunDirectory:
     def summary(self) -> Path:
         """Where the summary is written, as JSON."""
         return self.path / "summary.json"
+
+    def require_room(self) -> None:
+        """Look whether a run's records still fit on the disk.
+
+        Raises:
+            RunDirectoryError: they may not.
+        """
+        disk = os.statvfs(self.path)
+        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+            raise RunDirectoryError(
+                f"the disk under {self.path} is full: less than {LEAST_FREE_BYTES // 10**6} MB are "
+                "free; free some space, or choose another --output"
+            )
+
+    def discard(self) -> None:
+        """Take away what was made for a run that came to nothing, and close."""
+        for path in (self.journal, self.summary):
+            path.unlink(missing_ok=True)
+        self.close()
+        if self._made:
+            with contextlib.suppress(OSError):
+                (self.path / "lock").unlink()
+                self.path.rmdir()
 
     def write(self, path: Path, text: str) -> None:
         """Write a file of the directory so that it is there whole or not at all.

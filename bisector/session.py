@@ -74,7 +74,7 @@ def begin(settings: Settings, listeners: Sequence[Listener] = ()) -> Summary:
             raise
         except UsageError:
             # Nothing was measured that a changed command line could go on from.
-            directory.journal.unlink(missing_ok=True)
+            directory.discard()
             raise
 
 
@@ -192,6 +192,7 @@ class Session:
                 wanted = self._ask()
                 if wanted is None:
                     return
+                self.directory.require_room()
                 self._emit(RunBegan(wanted))
                 known = executor.metric
                 try:

@@ -222,6 +222,14 @@ def _text(value: Any, expected: str) -> str:
     return text
 
 
+def _strategy(value: Any) -> str:
+    from strategies.registry import BUILT_IN, names
+
+    if value not in BUILT_IN and value not in names():
+        raise ValueError(f"there is no strategy {value!r}; give one of {', '.join(names())}")
+    return str(value)
+
+
 def _name(value: Any) -> str:
     return _text(value, "a name")
 
@@ -235,7 +243,7 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "min_gain": ("min_gain", _fraction(0.0001, 0.9, "1%")),
     "threshold": ("threshold", _fraction(0.001, 0.9, "5%")),
     "confidence": ("confidence", _fraction(0.5, 0.9999, "95%")),
-    "strategy": ("strategy", _name),
+    "strategy": ("strategy", _strategy),
     "mode": ("mode", _mode),
     "seed": ("seed", _seed),
     "include": ("include", _texts),

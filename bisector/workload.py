@@ -85,6 +85,8 @@ class Workload:
             program = _program(argv[0], settings, environment)
             certain = PYTHON_NAME.fullmatch(os.path.basename(program)) is not None
             python = program if certain else sys.executable
+            if certain:
+                _probe(python, None, settings)
             source = _named_script(settings)
         return cls(
             argv=argv,
@@ -199,26 +201,31 @@ def _interpreter(python: str | None, cwd: str, environment: dict[str, str]) -> s
     return found
 
 
-def _probe(python: str, script: Path, settings: Settings) -> None:
-    """Try the interpreter by running it, and have it compile the script."""
+def _probe(python: str, script: Path | None, settings: Settings) -> None:
+    """Try the interpreter by running it, and have it compile the script, if there is one."""
+    said = b""
     try:
         done = subprocess.run(
-            [python, "-I", "-S", "-c", _PROBE, str(script)],
+            [python, "-I", "-S", "-c", _PROBE, *([str(script)] if script else [])],
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            cwd=settings.cwd,
             timeout=PROBE_TIMEOUT_S,
             check=False,
         )
+        said = done.stderr
         report = json.loads(done.stdout)
     except (OSError, ValueError, subprocess.TimeoutExpired):
+        words = said.decode(errors="replace").strip().partition("\n")[0].strip()
+        because = f" ({words})" if words else ""
         raise UsageError(
-            f"{python} does not work as a Python interpreter; name another with --python"
+            f"{python} does not work as a Python interpreter{because}; name another"
         ) from None
     version = tuple(report["version"][:2])
     if version < OLDEST_PYTHON:
         raise UsageError(
             f"{python} is Python {version[0]}.{version[1]}; 3.11 is the oldest that can be "
-            "measured, name another with --python"
+            "measured, name another"
         )
     if "syntax" in report:
         message, line, kind = report["syntax"]

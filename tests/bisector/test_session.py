@@ -13,6 +13,7 @@ from bisector.events import PhaseBegan, RunBegan, RunEnded, Warned
 from bisector.journal import Journal
 from bisector.metric import MetricSpec, RunOutput, resolve
 from bisector.observations import RunObserved
+from bisector.run_directory import RunDirectory
 from bisector.session import begin, recall, resume
 from bisector.settings import read_settings
 
@@ -127,7 +128,18 @@ class TestBegin:
         )
         with pytest.raises(UsageError, match="matches nothing"):
             begin(settings)
-        assert not (tmp_path / "run" / "journal.db").exists()
+        assert not (tmp_path / "run").exists()
+
+    def test_a_disk_that_fills_up_ends_it_and_loses_nothing(self, settings, tmp_path, monkeypatch):
+        full = RunDirectoryError("the disk is full")
+        stop_at(
+            2, lambda: monkeypatch.setattr(RunDirectory, "require_room", lambda s: raise_(full))
+        )
+        with pytest.raises(RunDirectoryError, match="the disk is full"):
+            begin(settings)
+        monkeypatch.setattr(RunDirectory, "require_room", lambda self: None)
+        assert resume(tmp_path / "run").stop_reason == "certified"
+        assert ran() == [[0, 1, 2], [3, 4]]
 
     def test_a_defect_of_the_tool_is_one_sentence_and_a_log(self, settings, tmp_path):
         stop_at(2, lambda: raise_(ZeroDivisionError("oops")))
@@ -233,7 +245,7 @@ class TestResume:
             resume(stopped)
 
     def test_a_directory_in_use_is_refused(self, stopped):
-        with session.RunDirectory(stopped), pytest.raises(RunDirectoryError, match="in use"):
+        with RunDirectory(stopped), pytest.raises(RunDirectoryError, match="in use"):
             resume(stopped)
 
     def test_what_is_no_run_is_refused_and_left_alone(self, tmp_path):

@@ -67,6 +67,7 @@ def test_keywords_may_be_single_values_and_numbers():
         ("seed", "x", "--seed: 'x' is not a whole number"),
         ("seed", "-1", "--seed: '-1' is out of range"),
         ("mode", "live", "--mode: 'live' is not a mode"),
+        ("strategy", "guess", "--strategy: there is no strategy 'guess'; give one of bisect, "),
         ("metric", "speed", "--metric: 'speed' is not a metric"),
         ("metric", "regex:(", "--metric: the pattern '(' is not a regular expression"),
         ("metric", "regex:x", "--metric: the pattern 'x' has no group"),
