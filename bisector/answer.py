@@ -54,6 +54,7 @@ class Effect:
     critical_fraction: Interval | None
     p_value: float
     runs: int
+    delay_per_call_ns: float = 0.0
     shape: Shape = "none"
     slack_ns_per_unit: float | None = None
     curve: tuple[CurvePoint, ...] = ()

@@ -228,7 +228,6 @@ class _Attempt:
             elif before is not None:
                 effect = replace(
                     effect,
-                    delay_ns=before.effect.delay_ns,
                     shape=before.effect.shape,
                     slack_ns_per_unit=before.effect.slack_ns_per_unit,
                     curve=before.effect.curve,

@@ -78,8 +78,6 @@ def _publish(lab: Lab, trials: Trials, low: Arm, more: tuple[Arm, ...]) -> None:
         return
     effect = trials.effect(low, lab.settings.min_gain, tuple(a for a in more if trials.count(a)))
     if effect is not None:
-        if lab.settings.delay_ns is not None:
-            effect = replace(effect, delay_ns=lab.settings.delay_ns)
         lab.know(root=effect)
         lab.emit(EstimateUpdated(ROOT, len(lab.everything), effect.gain, effect.runs))
 

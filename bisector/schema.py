@@ -108,7 +108,9 @@ class EffectPart(Part):
 
     target: str
     dose: Number
-    delay_ns: Number | None = Field(description="Fixed delay per call; null: proportional dose.")
+    delay_ns: Number | None = Field(
+        description="Delay per call in ns: fixed, or the mean of a proportional dose (root: null)."
+    )
     throughput_drop: Estimate | None = Field(description="1 - X/X0 at this dose.")
     critical_fraction: Estimate | None = Field(
         description="Increase of time per unit / injected time per unit, as counted."

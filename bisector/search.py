@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from itertools import combinations
 
 from bisector.answer import Finding, Interval, Pruned
@@ -321,8 +320,6 @@ def publish(lab: Lab, trials: Trials) -> None:
         effect = trials.effect(main if main in measured else measured[-1], threshold, measured)
         if effect is None:
             continue
-        if lab.settings.delay_ns is not None:
-            effect = replace(effect, delay_ns=lab.settings.delay_ns)
         findings.append(
             Finding(
                 member.target,

@@ -273,7 +273,10 @@ def _sensitive(
             _variables(context.settings.get("env")),
         ),
         fingerprint=finding_fingerprint(context.fingerprint, finding.target),
-        **_effect(finding.effect),
+        **(
+            _effect(finding.effect)
+            | {"delay_ns": finite(finding.effect.delay_ns or finding.effect.delay_per_call_ns)}
+        ),
     )
 
 

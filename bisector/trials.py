@@ -40,6 +40,7 @@ class OwnTime:
     """
 
     def __init__(self, functions: Mapping[str, Function], delay_ns: float | None = None) -> None:
+        self.delay_ns = delay_ns
         self._per_unit: dict[str, float] = {}
         self._per_call: dict[str, float] = {}
         for target, function in functions.items():
@@ -68,6 +69,7 @@ class Trials:
         self.failures: dict[Arm, list[str]] = {}
         self.calls: dict[Arm, list[int]] = {}
         self._delivered: dict[Arm, list[tuple[float, float]]] = {}
+        self._per_call_ns: dict[Arm, float] = {}
 
     def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
         """Record one run; ``arm`` None is a control."""
@@ -78,6 +80,8 @@ class Trials:
         expected = self.own.expected_s({t: float(d.calls) for t, d in observed.delivered.items()})
         counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
         self._delivered.setdefault(arm, []).append((counted, expected))
+        calls = sum(d.calls for d in observed.delivered.values())
+        self._per_call_ns[arm] = counted * 1e9 / calls if calls else 0.0
         self.calls.setdefault(arm, []).append(observed.calls_total)
 
     def fail(self, arm: Arm, reason: str) -> None:
@@ -140,7 +144,8 @@ class Trials:
         response = respond(self.points(arms))
         return Effect(
             dose=dose,
-            delay_ns=None,
+            delay_ns=self.own.delay_ns,
+            delay_per_call_ns=self._per_call_ns.get(arm, 0.0),
             drop=drop,
             gain=gain,
             critical_fraction=fraction,

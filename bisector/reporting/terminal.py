@@ -76,7 +76,9 @@ def _baseline(page: Page, summary: Summary, unit: str) -> None:
     if root is None:
         return
     page.title(f"All Python, {root.target}")
-    page.prose(f"Gain {percent_with_interval(root.estimated_gain)} · {_response(root, unit)}.")
+    page.prose(
+        f"Gain {percent_with_interval(root.estimated_gain)} · {_response(root, unit, root.delay_ns)}."
+    )
     if len(root.curve) > 1:
         points = (
             f"{_dose(p.dose, root.delay_ns)}: {number(p.throughput)}"
@@ -104,11 +106,11 @@ def _metric(metric: Metric) -> str:
     return source if source == metric.name else f"{visible(metric.name)} ({source})"
 
 
-def _response(effect: EffectPart, unit: str) -> str:
+def _response(effect: EffectPart, unit: str, delay_ns: float | None) -> str:
     """What happened at the dose, in one line."""
     parts = []
     if effect.throughput_drop is not None:
-        dose = _dose(effect.dose, effect.delay_ns)
+        dose = _dose(effect.dose, delay_ns)
         parts.append(f"slowed by {dose}: throughput {_change(effect.throughput_drop.estimate)}")
     if effect.critical_fraction is not None:
         parts.append(f"κ {effect.critical_fraction.estimate:.2f}")
@@ -120,6 +122,7 @@ def _response(effect: EffectPart, unit: str) -> str:
 
 
 def _dose(dose: float, delay_ns: float | None) -> str:
+    """A proportional dose, or the fixed delay per call of the classic method."""
     return percent(dose) if delay_ns is None else f"{duration_ns(delay_ns)} per call"
 
 
@@ -135,11 +138,12 @@ def _sensitive(page: Page, summary: Summary, unit: str) -> None:
     held = summary.stop_reason == "certified" and summary.verdict == "sensitive"
     n = counted(len(summary.sensitive), "entry", "entries")
     page.title(f"Sensitive set, {n}" if held else f"Suspected so far, {n}, not certified")
+    fixed_ns = summary.root.delay_ns if summary.root else None
     if page.width >= WIDE:
-        _as_table(page, summary.sensitive)
+        _as_table(page, summary.sensitive, fixed_ns)
     else:
         for rank, finding in enumerate(summary.sensitive, 1):
-            _as_paragraph(page, rank, finding, unit)
+            _as_paragraph(page, rank, finding, unit, fixed_ns)
     for group in _groups(summary.sensitive):
         page.prose(
             f"Co-critical: {listed(map(visible, group), most=9)} run side by side; speeding up "
@@ -152,7 +156,7 @@ def _sensitive(page: Page, summary: Summary, unit: str) -> None:
     )
 
 
-def _as_table(page: Page, found: Sequence[Sensitive]) -> None:
+def _as_table(page: Page, found: Sequence[Sensitive], fixed_ns: float | None) -> None:
     page.rows(
         ("target", "gain", "own CPU", "own wait", "calls", "slowed by", "drop", "κ", "shape"),
         (
@@ -162,7 +166,7 @@ def _as_table(page: Page, found: Sequence[Sensitive]) -> None:
                 duration_ns(f.own_cpu_ns_per_unit),
                 duration_ns(f.own_wait_ns_per_unit),
                 number(f.calls_per_unit),
-                _dose(f.dose, f.delay_ns),
+                _dose(f.dose, fixed_ns),
                 _change(f.throughput_drop.estimate) if f.throughput_drop else "—",
                 f"{f.critical_fraction.estimate:.2f}" if f.critical_fraction else "—",
                 f.shape,
@@ -173,7 +177,9 @@ def _as_table(page: Page, found: Sequence[Sensitive]) -> None:
     )
 
 
-def _as_paragraph(page: Page, rank: int, finding: Sensitive, unit: str) -> None:
+def _as_paragraph(
+    page: Page, rank: int, finding: Sensitive, unit: str, fixed_ns: float | None
+) -> None:
     head = f"{rank}. "
     page.name(head, visible(finding.target))
     indent = INDENT + " " * len(head)
@@ -186,7 +192,7 @@ def _as_paragraph(page: Page, rank: int, finding: Sensitive, unit: str) -> None:
     of = f"{counted(finding.functions, 'function')} · " * _many(finding)
     calls = f"{number(finding.calls_per_unit)} calls per {unit}"
     page.prose(f"{of}own time {own} · {calls}", indent=indent)
-    page.prose(_response(finding, unit), indent=indent)
+    page.prose(_response(finding, unit, fixed_ns), indent=indent)
 
 
 def _many(finding: Sensitive) -> int:
