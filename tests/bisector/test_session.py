@@ -18,6 +18,9 @@ from bisector.session import begin, recall, resume
 from bisector.settings import read_settings
 
 
+pytestmark = pytest.mark.process  # the warden; everything else is fake
+
+
 class FakeExecutor:
     """Every run takes 0.25 s, says the fake clock; ``before`` is called with each request."""
 
