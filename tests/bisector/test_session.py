@@ -17,7 +17,6 @@ from bisector.run_directory import RunDirectory
 from bisector.session import begin, recall, resume
 from bisector.settings import read_settings
 
-
 pytestmark = pytest.mark.process  # the warden; everything else is fake
 
 
