@@ -142,6 +142,11 @@ uint64_t record_serial(void);
  * NULL: that the code is none of its business. */
 int record_set(PyCodeObject *code, uint64_t owner, struct record *record);
 
+/* Take turns at asking what code is, so that each is asked once. Between the two calls Python code may
+ * run; the first may let other threads in, so look again what is known after it. */
+void record_begin_asking(void);
+void record_end_asking(void);
+
 static inline void
 record_drop(struct record *record)
 {

@@ -53,48 +53,60 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-/* Ask what a code object is. NOTHING also when that failed, which has been reported then; UNKNOWN
- * with an exception that is the target's. */
+/* Ask what a code object is and remember it. -1 with an exception. */
+static int
+ask(struct delayer *self, PyObject *code, PyObject *globals)
+{
+    int failed = -1;
+    struct target *target = NULL;
+    struct record *record = NULL;
+    PyObject *spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals,
+                                                  NULL);
+    if (spec == NULL) {
+        return -1;
+    }
+    if (record_get(code, self->serial, &record) != UNKNOWN) {
+        failed = 0; /* another thread was faster: this one's turn came before its time */
+    }
+    else if (spec == Py_None) {
+        failed = record_set((PyCodeObject *)code, self->serial, NULL);
+    }
+    else {
+        target = target_new(&self->counters, self->serial, code, spec);
+        failed = target == NULL ? -1 : record_set((PyCodeObject *)code, self->serial, &target->record);
+        if (target != NULL && failed) {
+            record_drop(&target->record);
+        }
+        else if (target != NULL) {
+            self->has_sites |= target->units > 0;
+        }
+    }
+    Py_DECREF(spec);
+    return failed;
+}
+
+/* What a code object is that is seen for the first time; NOTHING also where that is not to be found
+ * out, which has been reported then. UNKNOWN with an exception that is the target's. */
 static enum known
 meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **found)
 {
-    enum known known = NOTHING;
-    struct record *record = NULL;
-    struct target *target = NULL;
-    PyObject *spec = NULL;
-    if (self->resolve == NULL) { /* cleared: the interpreter is going down */
-        goto done;
-    }
-    spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals, NULL);
-    if (spec == NULL) {
-        known = core_failed(self->on_error) == FAILED ? UNKNOWN : NOTHING;
-        goto done;
-    }
-    known = record_get(code, self->serial, &record);
-    if (known != UNKNOWN) { /* another thread was faster */
-        *found = (struct target *)record;
-        goto done;
-    }
-    if (spec != Py_None) {
-        target = target_new(&self->counters, self->serial, code, spec);
-        if (target == NULL) {
-            core_failed(self->on_error);
+    record_begin_asking();
+    enum known known = record_get(code, self->serial, (struct record **)found);
+    if (known == UNKNOWN && self->resolve != NULL) { /* else cleared: the interpreter is going down */
+        if (ask(self, code, globals) == 0) {
+            known = record_get(code, self->serial, (struct record **)found);
+        }
+        else if (core_failed(self->on_error) != FAILED) {
+            known = NOTHING;
+            if (record_set((PyCodeObject *)code, self->serial, NULL) < 0) { /* not asked again */
+                PyErr_Clear();
+            }
         }
     }
-    known = target == NULL ? NOTHING : RECORD;
-    if (record_set((PyCodeObject *)code, self->serial, target == NULL ? NULL : &target->record) < 0) {
-        core_failed(self->on_error);
-        if (target != NULL) {
-            record_drop(&target->record);
-        }
+    else if (known == UNKNOWN) {
         known = NOTHING;
     }
-    else {
-        *found = target;
-        self->has_sites |= target != NULL && target->units > 0;
-    }
-done:
-    Py_XDECREF(spec);
+    record_end_asking();
     return known;
 }
 

@@ -90,7 +90,7 @@ run(PyThreadState *tstate, running *frame, int throwflag, int listen)
     if (likely(!listen && !caller_listens)) {
         return hand_on(tstate, frame, throwflag);
     }
-    struct thread *thread = thread_mine;
+    struct thread *thread = thread_mine == NULL ? thread_make() : thread_mine;
     int native = thread == NULL ? 0 : thread->native;
     if (thread != NULL) {
         thread->native = 0;
@@ -169,30 +169,53 @@ run_target(struct delayer *delayer, struct target *target, PyThreadState *tstate
     return result;
 }
 
-/* The event with which a frame begins; -1 with an exception that is the target's. ``*target`` is set
- * if it is one. */
-static int
-begin(struct delayer *delayer, running *frame, int throwflag, struct target **target)
+/* A call. Code that is new is asked about in Python, which no profiler of the target's may see. */
+static enum answer
+start(struct delayer *delayer, PyThreadState *tstate, running *frame, enum known known)
 {
     PyObject *code = (PyObject *)frame->f_code;
-    Py_ssize_t unit = running_unit(frame);
-    enum known known;
+    _PyCFrame *outer = tstate->cframe;
+    uint8_t was_tracing = outer->use_tracing;
+    if (unlikely(known == UNKNOWN)) {
+        PyThreadState_EnterTracing(tstate);
+    }
+    enum answer answer = delayer_start(delayer, code, frame->f_globals);
+    if (unlikely(known == UNKNOWN)) {
+        PyThreadState_LeaveTracing(tstate);
+        outer->use_tracing = was_tracing;
+    }
+    return answer;
+}
+
+/* A generator goes on, perhaps with an exception that is thrown in. */
+static void
+resume(struct delayer *delayer, PyObject *code)
+{
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    delayer_resume(delayer, code);
+    PyErr_Restore(type, error, traceback);
+}
+
+/* The event with which a frame begins. FAILED with an exception that is the target's; else
+ * ``*target`` is set if it is one. */
+static enum answer
+begin(struct delayer *delayer, PyThreadState *tstate, running *frame, int throwflag, struct target **target)
+{
+    PyObject *code = (PyObject *)frame->f_code;
+    enum known known = record_get(code, delayer->serial, (struct record **)target);
     enum answer answer = KEEP;
     if (throwflag || (frame->owner == FRAME_OWNED_BY_GENERATOR
-                      && running_opcode(frame, unit) != RETURN_GENERATOR)) {
-        PyObject *type, *error, *traceback;
-        PyErr_Fetch(&type, &error, &traceback); /* what is thrown in */
-        delayer_resume(delayer, code);
-        PyErr_Restore(type, error, traceback);
+                      && running_opcode(frame, running_unit(frame)) != RETURN_GENERATOR)) {
+        resume(delayer, code);
     }
     else {
-        answer = delayer_start(delayer, code, frame->f_globals);
+        answer = start(delayer, tstate, frame, known);
     }
-    known = record_get(code, delayer->serial, (struct record **)target);
-    if (known != RECORD) {
+    if (record_get(code, delayer->serial, (struct record **)target) != RECORD) {
         *target = NULL;
     }
-    return answer == FAILED ? -1 : 0;
+    return answer;
 }
 
 /* ---- the hook ------------------------------------------------------------------------------------ */
@@ -201,20 +224,13 @@ begin(struct delayer *delayer, running *frame, int throwflag, struct target **ta
 static PyObject *
 evaluate_watched(struct delayer *delayer, PyThreadState *tstate, running *frame, int throwflag)
 {
-    struct thread *thread = thread_get(delayer->debtors);
     struct target *target = NULL;
     PyObject *result = NULL;
-    if (thread == NULL || thread->asked) { /* Python code that the injector itself runs */
-        return hand_on(tstate, frame, throwflag);
-    }
     Py_INCREF(delayer);
     if (delayer->has_sites && !throwflag && frame->owner != FRAME_OWNED_BY_GENERATOR) {
         visit_caller(delayer, tstate);
     }
-    thread->asked = 1;
-    int failed = begin(delayer, frame, throwflag, &target);
-    thread->asked = 0;
-    if (failed) {
+    if (begin(delayer, tstate, frame, throwflag, &target) == FAILED) {
         result = hand_on(tstate, frame, 1); /* unwinds the frame */
     }
     else if (target != NULL) {

@@ -40,7 +40,7 @@ function_new(const struct observer *self, PyObject *code, PyObject *spec)
     function->record = (struct record){self->serial, (PyCodeObject *)code, 1, destroy};
     function->slot = own ? own : self->spare;
     function->progress = point;
-    function->armed = armed;
+    function->armed_first = armed;
     return function;
 }
 

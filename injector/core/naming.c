@@ -25,54 +25,63 @@ slot_of(struct observer *self, struct thread *thread, PyObject *answer)
     return slot > 0 ? slot : self->spare;
 }
 
+/* Ask what a code object is and remember it. -1 with an exception. */
+static int
+ask(struct observer *self, PyObject *code, PyObject *globals)
+{
+    int failed = -1;
+    struct function *function = NULL;
+    struct record *record = NULL;
+    PyObject *spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals,
+                                                  NULL);
+    if (spec == NULL) {
+        return -1;
+    }
+    if (record_get(code, self->serial, &record) != UNKNOWN) {
+        failed = 0; /* another thread was faster: this one's turn came before its time */
+    }
+    else if (spec == Py_None) {
+        failed = record_set((PyCodeObject *)code, self->serial, NULL);
+    }
+    else {
+        function = function_new(self, code, spec);
+        failed = function == NULL ? -1 : record_set((PyCodeObject *)code, self->serial, &function->record);
+        if (function != NULL && failed) {
+            record_drop(&function->record);
+        }
+    }
+    Py_DECREF(spec);
+    return failed;
+}
+
 struct function *
 observer_meet(struct observer *self, struct thread *thread, PyObject *code, PyObject *globals,
               enum known *known)
 {
-    struct record *record = NULL;
     struct function *function = NULL;
-    PyObject *spec = NULL;
-    *known = NOTHING;
     thread->asked = 1;
-    if (self->resolve == NULL) { /* cleared: the interpreter is going down */
-        return NULL;
-    }
-    spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals, NULL);
-    if (spec == NULL) {
-        failed(self, thread);
-        *known = thread->raised == NULL ? NOTHING : UNKNOWN;
-        return NULL;
-    }
-    *known = record_get(code, self->serial, &record);
-    if (*known != UNKNOWN) { /* another thread was faster */
-        Py_DECREF(spec);
-        if (record != NULL) {
-            record->references++;
-        }
-        return (struct function *)record;
-    }
-    if (spec != Py_None) {
-        function = function_new(self, code, spec);
-        if (function == NULL) {
+    record_begin_asking();
+    *known = record_get(code, self->serial, (struct record **)&function);
+    if (*known == UNKNOWN && self->resolve != NULL) { /* else cleared: the interpreter is going down */
+        if (ask(self, code, globals) < 0) {
             failed(self, thread);
+            if (thread->raised == NULL && record_set((PyCodeObject *)code, self->serial, NULL) < 0) {
+                PyErr_Clear(); /* it will be asked again */
+            }
         }
+        *known = record_get(code, self->serial, (struct record **)&function);
     }
-    Py_DECREF(spec);
-    if (record_set((PyCodeObject *)code, self->serial, function == NULL ? NULL : &function->record) < 0) {
-        failed(self, thread);
-        if (function != NULL) {
-            record_drop(&function->record);
-            function = NULL;
-        }
+    if (*known == UNKNOWN && thread->raised == NULL) {
+        *known = NOTHING;
     }
-    *known = function == NULL ? NOTHING : RECORD;
-    if (function != NULL) {
+    if (*known == RECORD) {
         function->record.references++;
-        if (function->armed) {
-            function->armed = 0;
+        if (function->armed_first) {
+            function->armed_first = 0;
             observer_arm(self, thread, function);
         }
     }
+    record_end_asking();
     return function;
 }
 

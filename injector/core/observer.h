@@ -26,7 +26,8 @@ struct function {
     struct record record;
     int64_t slot;
     int64_t progress;    /* slot of the progress point; 0 it is not */
-    int armed;
+    int armed;           /* whether its calls and back-edges are watched, */
+    int armed_first;     /* or are to be from the start */
     int64_t caller;      /* slot of the function that called last, */
     int64_t edge;        /* and where its calls of this one are counted */
     struct site *sites;  /* all of them */

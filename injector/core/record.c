@@ -10,6 +10,12 @@ Py_ssize_t record_index = -1;
 
 static uint64_t last_serial;
 
+#define TURN_NS 20000
+#define TURNS 5000
+/* Waiting ends after some 0.1 s: in a forked child the thread whose turn it was does not exist. */
+
+static PyThreadState *asking; /* whose turn it is */
+
 /* The code object is being deallocated. */
 static void
 forget(void *extra)
@@ -47,17 +53,27 @@ record_serial(void)
 int
 record_set(PyCodeObject *code, uint64_t owner, struct record *record)
 {
-    void *before = NULL;
-    void *after = record == NULL ? (void *)((uintptr_t)(owner << 1) | 1) : (void *)record;
+    void *extra = record == NULL ? (void *)((uintptr_t)(owner << 1) | 1) : (void *)record;
+    /* What was there before goes to `forget`. */
 #if PY_VERSION_HEX >= 0x030C0000
-    int failed = PyUnstable_Code_GetExtra((PyObject *)code, record_index, &before)
-              || PyUnstable_Code_SetExtra((PyObject *)code, record_index, after);
+    return PyUnstable_Code_SetExtra((PyObject *)code, record_index, extra);
 #else
-    int failed = _PyCode_GetExtra((PyObject *)code, record_index, &before)
-              || _PyCode_SetExtra((PyObject *)code, record_index, after);
+    return _PyCode_SetExtra((PyObject *)code, record_index, extra);
 #endif
-    if (!failed) {
-        forget(before); /* setting does not free what was there */
+}
+
+void
+record_begin_asking(void)
+{
+    PyThreadState *mine = PyThreadState_Get();
+    for (int turn = 0; asking != NULL && asking != mine && turn < TURNS; turn++) {
+        wait_for(TURN_NS);
     }
-    return failed ? -1 : 0;
+    asking = mine;
+}
+
+void
+record_end_asking(void)
+{
+    asking = NULL;
 }
