@@ -1,0 +1,40 @@
+# Every target is complete in itself: it makes the environment it needs, with the newest supported
+# Python that works here, installs into it and runs. Choose another with PYTHON=/path/to/python.
+
+PYTHON ?= $(firstword $(shell .ci/pythons))
+VENV ?= .venv-test
+DEMO_VENV ?= .venv-demo
+BUDGET ?= 60s
+
+.PHONY: demo test lint cases accuracy clean environment
+
+demo:
+	@echo "Installing into $(DEMO_VENV) ..."
+	@.ci/environment $(DEMO_VENV) "$(PYTHON)" run
+	$(DEMO_VENV)/bin/speedbump-bisect examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound python
+	$(DEMO_VENV)/bin/speedbump-bisect examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound gpu
+
+test: environment
+	$(VENV)/bin/python -m pytest -q $(TESTS)
+
+lint: environment
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest -q tests/repo
+
+# The table of cases through the command line, about a minute each; CASES="ping_pong pool_of_4".
+cases: environment
+	$(VENV)/bin/python tests/cases/investigate.py --budget $(BUDGET) $(CASES)
+
+# The demonstration again and again, with 20 seeds in both modes: about 40 minutes.
+accuracy: environment
+	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
+
+environment:
+	@.ci/environment $(VENV) "$(PYTHON)" dev
+
+clean:
+	rm -rf .venv-* build dist *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .speedbump
+	find bisector injector strategies tests examples -name __pycache__ -prune -exec rm -rf {} +
+	rm -f injector/_core*.so
