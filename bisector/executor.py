@@ -136,6 +136,13 @@ class RunExecutor:
             return max(self.settings.budget_s, SHORTEST_TIMEOUT_S)
         return max(TIMEOUT_FACTOR * self._first_wall_s, SHORTEST_TIMEOUT_S)
 
+    @property
+    def _has_window(self) -> bool:
+        """Whether only a part of a run is looked at: not where the whole run is the unit."""
+        if self.settings.warmup_s == 0.0 and self.settings.duration_s is None:
+            return False
+        return self.metric is None or not self.metric.is_time
+
     def _prepare(self) -> None:
         if self.workload.prepare is None:
             return
@@ -162,16 +169,18 @@ class RunExecutor:
     def _launch(self, request: RunRequest) -> tuple[float, Ended]:
         """Write the plan and run the command; returns when it was launched (monotonic s)."""
         progress = self.spec.detail if self.spec.kind == "progress" else None
-        duration_s = self.settings.duration_s
         plan = plan_for(self.discovery, request, self.calibration.event_ns)
         launched_ns = time.monotonic_ns()
-        plan = replace(
-            plan,
-            launched_ns=launched_ns,
-            warmup_ms=self.settings.warmup_s * 1e3,
-            duration_ms=None if duration_s is None else duration_s * 1e3,
-            progress=progress,
-        )
+        plan = replace(plan, launched_ns=launched_ns, progress=progress)
+        if self._has_window and (progress or request.purpose == "discover"):
+            # A number that the program itself measures covers more than the window: delays that
+            # are active only there would be diluted in it.
+            duration_s = self.settings.duration_s
+            plan = replace(
+                plan,
+                warmup_ms=self.settings.warmup_s * 1e3,
+                duration_ms=None if duration_s is None else duration_s * 1e3,
+            )
         (self.slot / "plan.json").write_text(plan.to_json(), encoding="utf-8")
         limits = [limit for limit in (request.limit_s, self.timeout_s) if limit is not None]
         ended = self.warden.run(
@@ -220,6 +229,11 @@ class RunExecutor:
         try:
             if self.metric is None:
                 self.metric = resolve(self.spec, self.settings.lower_is_better, output)
+                if self.metric.is_time and (self.settings.warmup_s or self.settings.duration_s):
+                    self._warn(
+                        "--warmup and --duration do nothing where the metric is the time of the "
+                        "whole run; give --metric a rate or a progress point"
+                    )
             value = self.metric.value(output)
         except MetricError as error:
             raise RunFailed(str(error)) from None
@@ -290,10 +304,10 @@ class RunExecutor:
         return self.warden.run(launch).wall_s
 
     def _window(self, launched_s: float, ended: Ended) -> tuple[float, float] | None:
-        """The user's measurement window on the monotonic clock, None where none was given."""
-        warmup_s, duration_s = self.settings.warmup_s, self.settings.duration_s
-        if warmup_s == 0.0 and duration_s is None:
+        """The user's measurement window on the monotonic clock, None where there is none."""
+        if not self._has_window:
             return None
+        warmup_s, duration_s = self.settings.warmup_s, self.settings.duration_s
         end_s = ended.started_s + ended.wall_s
         start_s = min(launched_s + warmup_s, end_s)
         return start_s, end_s if duration_s is None else min(start_s + duration_s, end_s)

@@ -1,6 +1,7 @@
 """Real runs of small programs, well-behaved and not: what the executor makes of each."""
 
 import os
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -103,12 +104,29 @@ class TestGoodRun:
         observed = executor(STEADY, metric="progress:__main__:work").run(CONTROL)
         assert 100 < observed.value < 500
 
-    def test_a_window_bounds_what_is_counted(self, executor):
+    def test_a_window_bounds_what_discovery_counts(self, executor):
         subject = executor(STEADY, warmup="60s")
-        request = RunRequest(0, "search", 0, frozenset({"__main__:work"}), delay_ns=1e6)
-        observed = subject.run(request)
-        assert observed.status == "ok"
-        assert sum(d.delays for d in observed.delivered.values()) == 0
+        subject.run(CONTROL)
+        found = subject.run(RunRequest(1, "discover", 1)).discovery
+        assert not any(f.target == "__main__:work" and f.calls for f in found.functions)
+
+    def test_delays_keep_to_the_window_only_where_the_metric_does(self, executor):
+        """A printed rate covers the whole run: delays in a part of it would be diluted."""
+        slowed = RunRequest(1, "search", 1, frozenset({"__main__:work"}), delay_ns=1e6)
+        for metric, delays in [("auto", 50), ("progress:__main__:work", 0)]:
+            subject = executor(STEADY, duration="1ms", metric=metric)
+            observed = subject.run(slowed)
+            assert sum(d.delays for d in observed.delivered.values()) == delays
+            shutil.rmtree(subject.slot)
+
+    def test_a_window_and_the_time_of_the_whole_run_do_not_go_together(self, executor):
+        subject = executor(STEADY, warmup="100ms", metric="time")
+        subject.run(CONTROL)
+        (warning,) = subject.drain_warnings()
+        assert "--warmup and --duration do nothing" in warning
+        found = subject.run(RunRequest(1, "discover", 1)).discovery
+        work = next(f for f in found.functions if f.target == "__main__:work")
+        assert work.calls == 50
 
     def test_the_metric_of_the_first_run_is_kept(self, executor):
         subject = executor("print('5 tokens/s')\nimport time; time.sleep(.05)\n")
