@@ -115,8 +115,9 @@ class _Attempt:
             return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
         threshold = lab.settings.threshold
         fit = trials.fit()
-        scale = max(threshold * self.lab.base_dose, 1e-6)
-        p_values = [sequence_p_value(fit.effect(arm), scale) for arm in self.alone]
+        p_values = [
+            sequence_p_value(fit.effect(arm), trials.scale(arm, threshold)) for arm in self.alone
+        ]
         adjusted = holm(p_values)
         necessary = all(p <= self.alpha for p in adjusted)
         self.shown = {
@@ -183,7 +184,7 @@ class _Attempt:
         covariance = fit.effect_covariance(self.chosen, self.everything)
         ratio, _, _ = ratio_interval(part, whole, covariance, 1.0)
         unit = replace(part, value=ratio, se=_ratio_se(part, whole, covariance))
-        radius = sequence_radius(unit, 0.05, 0.1)
+        radius = sequence_radius(unit, 0.05, max(0.1, trials.measurements.noise[0] / whole.value))
         correction = trials.dose(self.everything) / max(trials.dose(self.chosen), 1e-12)
         return Interval(
             ratio * correction, (ratio - radius) * correction, (ratio + radius) * correction

@@ -114,12 +114,20 @@ class Trials:
         effect = self.fit().effect(arm)
         return Estimate(effect.value / dose, effect.se / dose, effect.dof)
 
+    def scale(self, arm: Arm, threshold: float) -> float:
+        """The effect (on t/t0 - 1) that confidence sequences are tuned to.
+
+        Any value fixed beforehand keeps their guarantee; about the noise of one run, or the effect
+        of the smallest gain of interest where that is larger, keeps them narrow.
+        """
+        return max(self.measurements.noise[0], threshold * arm.dose, 1e-5)
+
     def bounds(self, arm: Arm, alpha: float, threshold: float) -> Interval | None:
         """Anytime-valid interval of the gain with total error ``alpha``."""
         gain = self.gain(arm)
         if gain is None:
             return None
-        radius = sequence_radius(gain, alpha, max(threshold, 1e-6))
+        radius = sequence_radius(gain, alpha, self.scale(arm, threshold) / self.dose(arm))
         return Interval(gain.value, gain.value - radius, gain.value + radius)
 
     def effect(self, arm: Arm, threshold: float, curve_arms: tuple[Arm, ...] = ()) -> Effect | None:
@@ -149,7 +157,7 @@ class Trials:
             drop=drop,
             gain=gain,
             critical_fraction=fraction,
-            p_value=sequence_p_value(raw, max(threshold * dose, 1e-6)),
+            p_value=sequence_p_value(raw, self.scale(arm, threshold)),
             runs=self.count(arm),
             shape=response.shape,
             slack_ns_per_unit=response.slack if response.slack > 0.0 else None,
@@ -175,7 +183,9 @@ class Trials:
             if key not in fit.counts:
                 continue
             level = fit.level(key)
-            radius = sequence_radius(Estimate(0.0, level.se / level.value, level.dof), 0.05, 0.05)
+            radius = sequence_radius(
+                Estimate(0.0, level.se / level.value, level.dof), 0.05, max(fit.sigma, 1e-4)
+            )
             x = 1.0 / level.value
             made.append(
                 CurvePoint(

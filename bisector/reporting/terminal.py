@@ -76,9 +76,8 @@ def _baseline(page: Page, summary: Summary, unit: str) -> None:
     if root is None:
         return
     page.title(f"All Python, {root.target}")
-    page.prose(
-        f"Gain {percent_with_interval(root.estimated_gain)} · {_response(root, unit, root.delay_ns)}."
-    )
+    response = _response(root, unit, root.delay_ns)
+    page.prose(f"Gain {percent_with_interval(root.estimated_gain)} · {response}.")
     if len(root.curve) > 1:
         points = (
             f"{_dose(p.dose, root.delay_ns)}: {number(p.throughput)}"
