@@ -1,0 +1,185 @@
+"""Whose time it was, in which state, at which site: the bookkeeping under an Observer.
+
+The rules stand in `injector.observer`. Invariant: what a function is charged in all states is the
+sum of its segments less what was dropped, and its sites are never charged more than it was.
+"""
+
+from __future__ import annotations
+
+from .shadow import RESUME, Code, Frame, Site, Thread
+from .tracker import SIGNIFICANT_NS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import CodeType
+
+    from .tracker import Window
+
+_NEVER_NS = 1 << 62
+GIL, NOGIL, WAIT, CALLEES, EVENTS, FIRST, LAST = range(1, 8)
+"""Counters of a function; the first three are those of a site, too."""
+_GIVEN_UP = 4
+
+_TINY_NS = 1_000
+"""Mean own time of an activation below which code is not armed, whatever one activation took."""
+
+_SWITCH_NS = 5_500_000
+"""A little more than the interpreter's switch interval."""
+
+_DENSE_NS = 1_000
+_DENSE_VISITS = 1_024
+"""A back-edge this frequent, this often seen, is given up for one around it; so is a call."""
+
+_PAUSE_NS = 100_000
+"""A longer one between two visits of a call is not its loop's."""
+
+
+class Charging:
+    """Counts segments, visits, events and edges; `injector.observer.Observer` says when."""
+
+    def __init__(
+        self,
+        counters: memoryview[int],
+        site: Callable[[int, str, int], int],
+        edge: Callable[[int, int], int],
+        arm: Callable[[CodeType], None],
+        window: Window,
+    ) -> None:
+        self._counters = counters
+        self._name_site = site
+        self._name_edge = edge
+        self._arm_events = arm
+        self._open_ns = window[0]
+        self._close_ns = window[1] or _NEVER_NS
+
+    def _close(self, thread: Thread, frame: Frame, now: int) -> int:
+        """End the running segment: classify it, count it for the function, return its length."""
+        wall = max(0, now - frame.start)
+        here = frame.code
+        gil, nogil, wait = wall, 0, 0
+        if wall >= SIGNIFICANT_NS:
+            before, since = thread.cpu, thread.wall
+            thread.mark(now)
+            cpu = min(max(0, thread.cpu - before - (frame.start - since)), wall)
+            gil, wait = cpu, wall - cpu
+            if frame.native and frame.call is not None:
+                if frame.call.nogil:
+                    gil, nogil = 0, cpu
+                    if wait < _SWITCH_NS:
+                        wait = 0
+                elif self._open_ns <= now < self._close_ns:
+                    frame.call.native_ns += cpu
+            elif here.armed or wait < SIGNIFICANT_NS:
+                wait = 0
+        frame.own += gil + nogil + wait
+        if here.armed:
+            frame.pend_gil += gil
+            frame.pend_nogil += nogil
+            frame.since += gil + nogil
+            if wait:
+                self._charge_wait(frame, wait, now)
+        else:
+            here.own += gil + nogil + wait
+            if frame.own >= SIGNIFICANT_NS and here.own >= _TINY_NS * here.activations:
+                self._arm(here)
+        if self._open_ns <= now < self._close_ns:
+            counters = self._counters
+            counters[here.base + GIL] += gil
+            counters[thread.base] += gil
+            if wait or nogil:
+                counters[here.base + NOGIL] += nogil
+                counters[here.base + WAIT] += wait
+                counters[thread.base + 2] += nogil
+                counters[thread.base + 3] += wait
+        return wall
+
+    def _charge(self, frame: Frame, site: Site, now: int) -> None:
+        """Give the CPU time that has gathered to ``site``."""
+        if self._open_ns <= now < self._close_ns:
+            self._counters[site.base + GIL] += frame.pend_gil
+            self._counters[site.base + NOGIL] += frame.pend_nogil
+        frame.pend_gil = frame.pend_nogil = 0
+
+    def _recount(self, here: Code, site: Site) -> None:
+        """Move to nogil what a site's native calls were counted as before it was known better."""
+        counters = self._counters
+        for base in (site.base, here.base):
+            moved = min(site.native_ns, counters[base + GIL])
+            counters[base + GIL] -= moved
+            counters[base + NOGIL] += moved
+        site.native_ns = 0
+
+    def _charge_wait(self, frame: Frame, wait: int, now: int) -> None:
+        site = frame.call
+        if frame.anchor is not None:
+            kind = "resume" if frame.anchor == RESUME else "entry"
+            site = self._site(frame.code, kind, frame.anchor)
+        if site is not None and self._open_ns <= now < self._close_ns:
+            self._counters[site.base + WAIT] += wait
+        frame.anchor = None
+
+    def _site(self, here: Code, at: str, offset: int, destination: int = -1) -> Site:
+        """The site at ``offset``; ``at`` matters only for one not seen before."""
+        site = here.sites.get(offset)
+        if site is None:
+            slot = self._name_site(here.slot, at, max(offset, -1))
+            site = here.sites[offset] = Site(slot, offset, destination)
+        return site
+
+    def _pass(self, frame: Frame, at: str, offset: int, now: int, destination: int = -1) -> Site:
+        """Count a visit of a site inside the function."""
+        site = self._site(frame.code, at, offset, destination)
+        self._visit(site, now)
+        self._count_event(frame.code, now)
+        frame.last = offset
+        return site
+
+    def _visit(self, site: Site, now: int) -> None:
+        if self._open_ns <= now < self._close_ns:
+            self._counters[site.base] += 1
+
+    def _count_event(self, here: Code, now: int) -> None:
+        if self._open_ns <= now < self._close_ns:
+            self._counters[here.base + EVENTS] += 1
+
+    def _count_edge(self, caller: Code, callee: int) -> None:
+        at = caller.edges.get(callee)
+        if at is None:
+            at = caller.edges[callee] = 8 * self._name_edge(caller.slot, callee)
+        self._counters[at] += 1
+
+    def _arm(self, here: Code) -> None:
+        code = here.code()
+        if not here.armed and code is not None:
+            here.armed = True
+            self._arm_events(code)
+
+    def _give_up_edge(self, here: Code, site: Site, wall: int) -> bool:
+        """Whether a back-edge is too dense to be a site; its charges go to one around it."""
+        site.span_ns += wall
+        site.visits += 1
+        if site.visits % _DENSE_VISITS or site.span_ns >= _DENSE_NS * site.visits:
+            return False
+        for outer in here.sites.values():
+            if outer.offset > site.offset and 0 <= outer.destination <= site.destination:
+                counters = self._counters
+                for state in (GIL, NOGIL, WAIT):
+                    counters[outer.base + state] += counters[site.base + state]
+                    counters[site.base + state] = 0
+                counters[site.base + _GIVEN_UP] = 1
+                return True
+        return False
+
+    def _give_up_call(self, site: Site, native: bool, now: int) -> bool:
+        """Whether a call is so dense, and never of weight, that watching it tells nothing."""
+        if site.keeps or not native:
+            site.keeps = True
+            return False
+        site.span_ns += min(now - site.last_ns, _PAUSE_NS)
+        site.last_ns = now
+        site.visits += 1
+        if site.visits % _DENSE_VISITS or site.span_ns >= _DENSE_NS * site.visits:
+            return False
+        self._counters[site.base + _GIVEN_UP] = 1
+        return True

@@ -1,0 +1,126 @@
+"""What an Observer remembers of running code: code objects, their sites, frames, threads.
+
+Invariant: code is known by its ``id`` and a weak reference; being watched keeps none alive.
+"""
+
+from __future__ import annotations
+
+from _thread import get_ident
+from time import monotonic_ns, thread_time_ns
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from _weakref import ref
+    from types import CodeType
+
+    from .tracker import ObserveSpec
+
+ENTRY, RESUME = -1, -2
+"""Keys of those two sites among a code's; all others go by their offset."""
+
+
+class Site:
+    """One place of armed code."""
+
+    __slots__ = (
+        *("base", "destination", "keeps", "last_ns"),
+        *("native_ns", "nogil", "offset", "span_ns", "visits"),
+    )
+
+    def __init__(self, slot: int, offset: int, destination: int = -1) -> None:
+        self.base = 8 * slot
+        self.offset = offset
+        self.destination = destination
+        """Of a back-edge; -1 for other sites."""
+        self.nogil = False
+        self.native_ns = 0
+        """CPU time inside its native calls that has been counted as gil."""
+        self.span_ns = 0
+        self.visits = 0
+        self.last_ns = 0
+        self.keeps = False
+        """A call that was seen to take long, or to call Python: never given up."""
+
+
+class Code:
+    """What is known about one code object."""
+
+    __slots__ = (
+        *("activations", "armed", "base", "code", "edges", "own"),
+        *("progress", "sites", "slot"),
+    )
+
+    def __init__(self, spec: ObserveSpec, code: ref[CodeType]) -> None:
+        self.slot, progress, self.armed = spec
+        self.base = 8 * self.slot
+        self.progress = 8 * progress
+        self.activations = 0
+        self.own = 0
+        """Own time so far, all threads, inside the window or not; no longer kept once armed."""
+        self.code = code
+        self.sites: dict[int, Site] = {}
+        """By offset; entry and resume under `ENTRY` and `RESUME`."""
+        self.edges: dict[int, int] = {}
+        """Index of the edge's counter by the callee's slot."""
+
+
+class Frame:
+    """One activation on the shadow stack."""
+
+    __slots__ = (
+        "anchor",
+        "call",
+        "code",
+        "last",
+        "native",
+        "own",
+        "pend_gil",
+        "pend_nogil",
+        "since",
+        "start",
+    )
+
+    def __init__(self, code: Code, anchor: int) -> None:
+        self.code = code
+        self.anchor: int | None = anchor
+        """Key in `Code.sites` of the site to charge the next wait to; None: not passed yet."""
+        self.since = 0
+        """CPU time since the anchor was set."""
+        self.last = anchor
+        """Offset of the site passed last."""
+        self.call: Site | None = None
+        """The CALL that is being carried out."""
+        self.native = False
+        """Whether that is a native call."""
+        self.own = 0
+        self.pend_gil = 0
+        self.pend_nogil = 0
+        """CPU time that has not met its site yet."""
+        self.start = 0
+        """When the running segment began; meaningful for the top of the stack."""
+
+
+class Thread:
+    """One thread's stack and its last readings of both clocks."""
+
+    __slots__ = ("base", "clock", "cpu", "stack", "wall")
+
+    def __init__(self, slot: int) -> None:
+        self.base = 8 * slot
+        self.stack: list[Frame] = []
+        self.clock = own_cpu_clock()
+        self.mark(monotonic_ns())
+
+    def mark(self, now: int) -> None:
+        """Read the CPU clock: from ``now`` on, CPU time is measured against this."""
+        self.cpu = thread_time_ns()
+        self.wall = now
+
+
+def own_cpu_clock() -> int:
+    """The clock id under which other threads can read this thread's CPU time; 0: none."""
+    try:
+        from time import pthread_getcpuclockid
+    except ImportError:
+        return 0
+    return pthread_getcpuclockid(get_ident())
