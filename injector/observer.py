@@ -21,8 +21,8 @@ in it. Code that is never armed has all its time in its entry.
 CALL of a native call that takes 20 µs or more, a yield, a return, or any CALL or back-edge once
 20 µs have gathered. Before that it runs on. Waiting goes to the *anchor*, the first site at or
 after the last significant happening: entry or resume, a Python callee that returned, a back-edge,
-20 µs of CPU since the last anchor, a previous wait. So a delay sits where something that becomes ready meanwhile
-will absorb it exactly if it would have absorbed the wait that the delay stands for.
+20 µs of CPU since the last anchor, a previous wait. So a delay sits where something that becomes
+ready meanwhile will absorb it exactly if it would have absorbed the wait that it stands for.
 
 Invariant: a frame that was running before the tracker, or whose events were lost, is passed over;
 the stack finds its level again at the next event of a frame it knows.
