@@ -11,19 +11,16 @@ since this session began.
 
 from __future__ import annotations
 
-import os
-import platform
-import secrets
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from bisector import __version__
 from bisector.answer import Answer, StopReason
 from bisector.calibration import Calibration, calibrate
+from bisector.context import context_of, describe
 from bisector.crash import crash_log
 from bisector.engine import Engine, EngineSettings
 from bisector.errors import Interrupted, RunDirectoryError, SpeedbumpError, UsageError
@@ -36,14 +33,12 @@ from bisector.observations import RunObserved, RunRequest
 from bisector.reproduction import write_plans
 from bisector.run_directory import DEFAULT_PARENT, RunDirectory
 from bisector.settings import Settings
-from bisector.summary import MetricInfo, RunContext, Summary, summarize
+from bisector.summary import RunContext, Summary, summarize
 from bisector.warden import Warden
 from bisector.workload import Workload
 
 Listener = Callable[[Event], None]
 """Is told what happens while it happens, in the thread of the session."""
-
-UNRESOLVED_METRIC = MetricInfo("unknown", "", "not measured yet")
 
 
 def begin(settings: Settings, listeners: Sequence[Listener] = ()) -> Summary:
@@ -54,19 +49,8 @@ def begin(settings: Settings, listeners: Sequence[Listener] = ()) -> Summary:
     """
     started = time.monotonic()
     workload = Workload.of(settings)
-    run_id = f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
-    path = Path(settings.output or Path(DEFAULT_PARENT, run_id).absolute())
-    meta = {
-        "settings": settings.model_dump(mode="json"),
-        "run_id": run_id,
-        "started_at": datetime.now(UTC).isoformat(),
-        "tool_version": __version__,
-        "command": list(workload.argv),
-        "python": workload.python,
-        "fingerprint": workload.fingerprint,
-        "source_hash": workload.source_hash,
-        "environment": _environment(),
-    }
+    meta = describe(settings, workload)
+    path = Path(settings.output or Path(DEFAULT_PARENT, meta["run_id"]).absolute())
     with RunDirectory(path) as directory, Journal.create(directory.journal, meta) as journal:
         try:
             return Session(settings, directory, journal, listeners, started).run(workload)
@@ -306,33 +290,14 @@ class Session:
         return replace(answer, stop_reason=stop_reason)
 
     def _context(self, plans: dict[str, str]) -> RunContext:
-        calibration = self.meta.get("calibration", {})
-        metric = self._metric()
-        info = UNRESOLVED_METRIC
-        if metric is not None:
-            info = MetricInfo(metric.name, metric.unit, metric.source, metric.higher_is_better)
         elsewhere = self.directory is None
-        return RunContext(
-            run_id=self.meta["run_id"],
-            started_at=datetime.fromisoformat(self.meta["started_at"]),
-            finished_at=datetime.now(UTC),
-            command=self.meta["command"],
-            python=self.meta["python"],
-            metric=info,
-            fingerprint=self.meta["fingerprint"],
-            wall_s=self.prior_s if elsewhere else self.elapsed_s(),
-            budget_s=self.settings.budget_s,
-            engine_s=self.engine_s,
-            tool_version=self.meta["tool_version"],
+        return context_of(
+            self.meta,
+            self.settings,
+            self._metric(),
             run_directory=str(self.journal.path.parent),
-            environment={
-                **self.meta["environment"],
-                "target_python": calibration.get("python"),
-                "backend": calibration.get("backend"),
-                "backend_reason": calibration.get("reason"),
-                "compiled": calibration.get("compiled"),
-            },
-            settings=_plain_settings(self.settings),
+            wall_s=self.prior_s if elsewhere else self.elapsed_s(),
+            engine_s=self.engine_s,
             plans=plans,
         )
 
@@ -351,25 +316,6 @@ def _engine_settings(settings: Settings) -> EngineSettings:
         exclude=settings.exclude,
         timeout_s=settings.timeout_s,
     )
-
-
-def _plain_settings(settings: Settings) -> dict[str, Any]:
-    plain: dict[str, Any] = settings.model_dump(mode="json")
-    plain["env"] = [f"{name}={value}" for name, value in settings.env]
-    return plain
-
-
-def _environment() -> dict[str, str | int | float | None]:
-    """What a reader of the result may want to know of the machine; nothing that identifies it."""
-    return {
-        "os": platform.system(),
-        "machine": platform.machine(),
-        "cpus": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
-        "load_1m": round(os.getloadavg()[0], 2),
-        "python": platform.python_version(),
-    }
 
 
 def _run_at(path: Path) -> Path:

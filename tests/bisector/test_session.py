@@ -92,6 +92,12 @@ class TestBegin:
         assert written["warnings"] == ["the benchmark leaves processes behind"]
         assert sorted(os.listdir(tmp_path / "run")) == ["journal.db", "lock", "summary.json"]
 
+    def test_what_the_environment_was_given_is_named_but_not_told(self, settings, tmp_path):
+        given = settings.model_copy(update={"env": (("API_KEY", "hush"),)})
+        assert begin(given).settings["env"] == ["API_KEY"]
+        assert "hush" not in (tmp_path / "run" / "summary.json").read_text()
+        assert session.settings_of(tmp_path / "run") == given
+
     def test_listeners_hear_everything_in_order_and_a_broken_one_costs_nothing(self, settings):
         heard = []
         begin(settings, [lambda event: raise_(OSError("closed")), heard.append])

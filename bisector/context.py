@@ -1,0 +1,98 @@
+"""What is known of an investigation besides its measurements: noted once, told in the summary.
+
+`describe` is what the journal keeps from the beginning; `context_of` is the same as the summary
+wants it. Nothing in between is looked up again, so that a report made later, elsewhere, or after
+the benchmark has moved says what was true when it was measured.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import secrets
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from bisector import __version__
+from bisector.metric import Metric
+from bisector.settings import Settings
+from bisector.summary import MetricInfo, RunContext
+from bisector.workload import Workload
+
+UNRESOLVED_METRIC = MetricInfo("unknown", "", "not measured yet")
+
+
+def describe(settings: Settings, workload: Workload) -> dict[str, Any]:
+    """The description of a new run, as plain data."""
+    now = datetime.now(UTC)
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "run_id": f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
+        "started_at": now.isoformat(),
+        "tool_version": __version__,
+        "command": list(workload.argv),
+        "python": workload.python,
+        "fingerprint": workload.fingerprint,
+        "source_hash": workload.source_hash,
+        "environment": _environment(),
+    }
+
+
+def context_of(
+    meta: Mapping[str, Any],
+    settings: Settings,
+    metric: Metric | None,
+    *,
+    run_directory: str,
+    wall_s: float,
+    engine_s: float,
+    plans: Mapping[str, str],
+) -> RunContext:
+    """The summary's view of a description and what was added to it since."""
+    calibration = meta.get("calibration", {})
+    info = UNRESOLVED_METRIC
+    if metric is not None:
+        info = MetricInfo(metric.name, metric.unit, metric.source, metric.higher_is_better)
+    return RunContext(
+        run_id=meta["run_id"],
+        started_at=datetime.fromisoformat(meta["started_at"]),
+        finished_at=datetime.now(UTC),
+        command=meta["command"],
+        python=meta["python"],
+        metric=info,
+        fingerprint=meta["fingerprint"],
+        wall_s=wall_s,
+        budget_s=settings.budget_s,
+        engine_s=engine_s,
+        tool_version=meta["tool_version"],
+        run_directory=run_directory,
+        environment={
+            **meta["environment"],
+            "target_python": calibration.get("python"),
+            "backend": calibration.get("backend"),
+            "backend_reason": calibration.get("reason"),
+            "compiled": calibration.get("compiled"),
+        },
+        settings=_plain(settings),
+        plans=plans,
+    )
+
+
+def _plain(settings: Settings) -> dict[str, Any]:
+    plain: dict[str, Any] = settings.model_dump(mode="json")
+    # A summary is passed on, and the value may be a secret; the journal keeps it for `resume`.
+    plain["env"] = [name for name, _ in settings.env]
+    return plain
+
+
+def _environment() -> dict[str, str | int | float | None]:
+    """What a reader of the result may want to know of the machine; nothing that identifies it."""
+    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {
+        "os": platform.system(),
+        "machine": platform.machine(),
+        "cpus": usable,
+        "load_1m": round(os.getloadavg()[0], 2),
+        "python": platform.python_version(),
+    }
