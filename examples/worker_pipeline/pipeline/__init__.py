@@ -1,0 +1,1 @@
+"""Blocks of samples on their way through three processes: decode, transform, encode."""
