@@ -172,6 +172,7 @@ class Session:
             )
             for request, observed in self.history:
                 executor.recall(request, observed)
+            self._pass_on()
             while not interrupts.asked and not self._is_over():
                 wanted = self._ask()
                 if wanted is None:
@@ -210,7 +211,6 @@ class Session:
                 )
             self._tell(observed)
             self.prior_s = max(self.prior_s, observed.elapsed_s)
-        self._pass_on()
 
     def _ask(self) -> RunRequest | None:
         began = time.perf_counter()
