@@ -19,6 +19,9 @@ def spin_nogil(ns: float, /) -> int:
 def wait(ns: float, /) -> int:
     """Sleep for ``ns``. Returns the nanoseconds slept, usually some 60 µs more than asked for."""
 
+def set_clock(wall_ns: int = ..., cpu_ns: int = ..., /) -> None:
+    """For tests: what an Observer's clocks say from now on. Without arguments: the truth again."""
+
 class Delayer:
     """See `injector.tracker.Delayer`."""
 

@@ -127,9 +127,13 @@ observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum pl
     if (unlikely(is_new)) {
         function = observer_meet(self, thread, code, globals, &known);
         if (known != RECORD) {
-            return done(thread, now, known == NOTHING ? DISABLE : FAILED);
+            struct frame *top = stack_top(thread);
+            int64_t start = top == NULL ? now : top->start_ns + now_ns() - now; /* its segment goes on */
+            thread->asked = 0;
+            return done(thread, start, known == NOTHING ? DISABLE : FAILED);
         }
     }
+    function->activations += place == ENTRY;
     struct frame *frame = stack_push(thread, function, place); /* from here on it holds function */
     if (unlikely(is_new)) {
         record_drop(&function->record);
@@ -235,10 +239,10 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, int native)
     struct site *site = pass(self, thread, frame, "call", offset, -1, now);
     if (frame->pend_gil_ns + frame->pend_nogil_ns >= SIGNIFICANT_NS) {
         segment_charge(self, frame, site, now);
-        frame->anchor = NOWHERE;
     }
-    if (frame->anchor == NOWHERE) {
+    if (frame->anchor == NOWHERE || frame->since_ns >= SIGNIFICANT_NS) {
         frame->anchor = offset;
+        frame->since_ns = 0;
     }
     frame->call = site;
     frame->native = native;
@@ -309,6 +313,7 @@ observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t des
         segment_charge(self, frame, site, now);
     }
     frame->anchor = offset;
+    frame->since_ns = 0;
     if (site != NULL) {
         site->span_ns += wall;
         site->visits++;

@@ -36,9 +36,23 @@ module_wait(PyObject *Py_UNUSED(module), PyObject *ns)
     return spend(ns, wait_for);
 }
 
+struct test_clock test_clock;
+
+static PyObject *
+module_set_clock(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    long long wall_ns = 0, cpu_ns = 0;
+    if (!PyArg_ParseTuple(args, "|LL:set_clock", &wall_ns, &cpu_ns)) {
+        return NULL;
+    }
+    test_clock = (struct test_clock){PyTuple_GET_SIZE(args) > 0, wall_ns, cpu_ns};
+    Py_RETURN_NONE;
+}
+
 static PyMethodDef functions[] = {
     {"spin_gil", module_spin_gil, METH_O, "Compute for ns holding the GIL. Returns the ns spent."},
     {"spin_nogil", module_spin_nogil, METH_O, "Compute for ns without the GIL. Returns the ns spent."},
+    {"set_clock", module_set_clock, METH_VARARGS, "For tests: what the clocks say. None: the truth again."},
     {"wait", module_wait, METH_O, "Sleep for ns. Returns the ns slept, usually 60 us more."},
 #if PY_VERSION_HEX < 0x030C0000
     {"install_frame_eval", frame_eval_install, METH_O, "Bring the events of all frames to a Delayer."},

@@ -137,7 +137,7 @@ look(PyObject *object, PyObject *Py_UNUSED(none))
     PyObject *looks = PyList_New(0);
     for (struct thread *thread = threads_first(); thread != NULL && looks != NULL; thread = thread->next) {
         const struct frame *frame = stack_top(thread);
-        if (frame == NULL || thread->owner != self->serial || atomic_load(&thread->gone)) {
+        if (frame == NULL || frame->start_ns == 0 || thread->owner != self->serial || atomic_load(&thread->gone)) {
             continue;
         }
         PyObject *code = Py_XNewRef((PyObject *)frame->function->record.code);
@@ -180,10 +180,12 @@ arm(PyObject *object, PyObject *code)
 static PyObject *
 released(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct function *function = count < 2 ? NULL : known_function((struct observer *)object, args[0]);
+    struct observer *self = (struct observer *)object;
+    struct function *function = count < 2 ? NULL : known_function(self, args[0]);
     struct site *site = function == NULL ? NULL : function_site(function, (int32_t)offset_of(args[1]));
-    if (site != NULL) {
+    if (site != NULL && !site->nogil) {
         site->nogil = 1;
+        segment_recount(self, function, site);
     }
     Py_RETURN_NONE;
 }
@@ -217,6 +219,7 @@ forked(PyObject *object, PyObject *counters)
         return NULL;
     }
     self->spare = self->counters.slots - 1;
+    self->forks++;
     struct thread *thread = thread_mine;
     if (thread != NULL && thread->owner == self->serial) {
         begin_anew(self, thread);

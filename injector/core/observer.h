@@ -15,6 +15,8 @@ struct site {
     int32_t offset;      /* or ENTRY, RESUMED */
     int32_t destination; /* of a back-edge, else -1 */
     int nogil;           /* its native call computes without the GIL */
+    uint32_t forks;      /* as of how many forks is */
+    int64_t native_ns;   /* CPU time inside its native calls that has been counted as gil */
     int64_t span_ns;     /* of back-edges and native calls: time between visits, summed, */
     int64_t visits;      /* over so many */
     int64_t last_ns;     /* of native calls: the last visit */
@@ -28,6 +30,8 @@ struct function {
     int64_t progress;    /* slot of the progress point; 0 it is not */
     int armed;           /* whether its calls and back-edges are watched, */
     int armed_first;     /* or are to be from the start */
+    int64_t activations; /* calls so far, inside the window or not, */
+    int64_t own_ns;      /* and own time; no longer kept once armed */
     int64_t caller;      /* slot of the function that called last, */
     int64_t edge;        /* and where its calls of this one are counted */
     struct site *sites;  /* all of them */
@@ -42,6 +46,7 @@ struct observer {
     struct counters counters;
     int64_t spare;      /* slot for what has none: the last one, ledger.SPARE */
     int64_t open_ns, close_ns; /* the window; never 0 for close */
+    uint32_t forks;     /* how often this process is a child */
     struct edges edges;
     PyObject *resolve, *name_site, *name_edge, *name_thread, *arm;
     PyObject *on_error, *disable;
@@ -97,6 +102,9 @@ void observer_arm(struct observer *self, struct thread *thread, struct function 
 
 /* End the running segment of ``frame`` at ``now``; returns its length. May arm the function. */
 int64_t segment_close(struct observer *self, struct thread *thread, struct frame *frame, int64_t now);
+
+/* Its native call is known to compute without the GIL: what it was counted as before is moved. */
+void segment_recount(struct observer *self, const struct function *function, struct site *site);
 
 /* Give the CPU time that has gathered in ``frame`` to ``site``, which may be NULL. */
 void segment_charge(struct observer *self, struct frame *frame, const struct site *site, int64_t now);

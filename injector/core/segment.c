@@ -8,6 +8,8 @@
 #include "observer.h"
 
 #define STALE_NS 500000
+#define TINY_NS 1000      /* mean own time below which code is not armed, whatever one call took */
+#define SWITCH_NS 5500000 /* a little more than the interpreter's switch interval */
 
 enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS }; /* of functions and sites: ledger.COUNTERS */
 enum { THREAD_GIL_NS = 0, THREAD_NOGIL_NS = 2, THREAD_WAIT_NS = 3 };
@@ -16,9 +18,17 @@ struct times {
     int64_t gil, nogil, wait;
 };
 
+/* CPU time in a native call that may have been without the GIL: moved when that turns out. */
+static void
+note_native(const struct observer *self, struct site *site, int64_t cpu)
+{
+    site->native_ns = (site->forks == self->forks ? site->native_ns : 0) + cpu;
+    site->forks = self->forks;
+}
+
 /* A segment long enough for the CPU clock. What was neither CPU nor waiting is dropped. */
 static struct times
-classify(struct thread *thread, const struct frame *frame, int64_t wall, int64_t now)
+classify(struct observer *self, struct thread *thread, const struct frame *frame, int64_t wall, int64_t now)
 {
     struct times times = {0, 0, 0};
     int64_t cpu = -thread->seen_cpu_ns - (frame->start_ns - thread->seen_wall_ns);
@@ -31,6 +41,10 @@ classify(struct thread *thread, const struct frame *frame, int64_t wall, int64_t
         if (frame->call->nogil) {
             times.gil = 0;
             times.nogil = cpu;
+            times.wait = times.wait < SWITCH_NS ? 0 : times.wait; /* for the GIL, to come back */
+        }
+        else if (counting(self, now)) {
+            note_native(self, frame->call, cpu);
         }
     }
     else if (!frame->function->armed && wall - cpu >= SIGNIFICANT_NS) {
@@ -75,7 +89,7 @@ segment_close(struct observer *self, struct thread *thread, struct frame *frame,
     int64_t wall = now > frame->start_ns ? now - frame->start_ns : 0;
     struct times times = {wall, 0, 0};
     if (unlikely(wall >= SIGNIFICANT_NS)) {
-        times = classify(thread, frame, wall, now);
+        times = classify(self, thread, frame, wall, now);
     }
     else if (unlikely(now - thread->seen_wall_ns > STALE_NS)) {
         segment_mark(thread, now);
@@ -87,12 +101,17 @@ segment_close(struct observer *self, struct thread *thread, struct frame *frame,
     if (frame->function->armed) {
         frame->pend_gil_ns += times.gil;
         frame->pend_nogil_ns += times.nogil;
+        frame->since_ns += times.gil + times.nogil;
         if (unlikely(times.wait)) {
             charge_wait(self, thread, frame, times.wait, now);
         }
     }
-    else if (unlikely(frame->own_ns >= SIGNIFICANT_NS)) {
-        observer_arm(self, thread, frame->function);
+    else {
+        struct function *function = frame->function;
+        function->own_ns += times.gil + times.nogil + times.wait;
+        if (unlikely(frame->own_ns >= SIGNIFICANT_NS) && function->own_ns >= TINY_NS * function->activations) {
+            observer_arm(self, thread, function);
+        }
     }
     return wall;
 }
@@ -107,4 +126,23 @@ segment_charge(struct observer *self, struct frame *frame, const struct site *si
     }
     frame->pend_gil_ns = 0;
     frame->pend_nogil_ns = 0;
+}
+
+/* Move CPU time of a slot, no more than there is. */
+static void
+move_to_nogil(uint64_t *counters, int64_t ns)
+{
+    uint64_t moved = (uint64_t)ns < counters[GIL_NS] ? (uint64_t)ns : counters[GIL_NS];
+    counters[GIL_NS] -= moved;
+    counters[NOGIL_NS] += moved;
+}
+
+void
+segment_recount(struct observer *self, const struct function *function, struct site *site)
+{
+    if (site->forks == self->forks) { /* else it was the parent's */
+        move_to_nogil(counters_of(self, site->slot), site->native_ns);
+        move_to_nogil(counters_of(self, function->slot), site->native_ns);
+    }
+    site->native_ns = 0;
 }

@@ -15,6 +15,7 @@ struct frame {
     struct function *function; /* a reference */
     struct site *call;         /* the CALL that is being carried out, of function's; NULL none */
     int32_t anchor;            /* where the next wait is charged; NOWHERE: not passed yet */
+    int64_t since_ns;          /* CPU time since the anchor was set */
     int32_t last;              /* the site passed last */
     int native;                /* whether the call is of native code */
     int64_t start_ns;          /* when the running segment began */
