@@ -8,7 +8,6 @@ if it had not been asked to attach, and the tool finds no record of it.
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import sys
 from importlib import import_module
@@ -16,13 +15,14 @@ from importlib import import_module
 from .backends.choose import choose
 from .ledger import Ledger
 from .roles import Role
+from .wire import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
 PLAN_VERSION = 1
-"""As `injector.plan.VERSION`; that module is not imported here, its `dataclasses` cost 15 ms."""
+"""As `injector.plan.VERSION`; that module is not imported here: its `dataclasses` cost 15 ms."""
 
 _attached: Attachment | None = None
 
@@ -182,7 +182,7 @@ class Attachment:
 
 def _read_plan(path: str) -> dict[str, Any]:
     with open(path, encoding="utf-8") as file:
-        plan: dict[str, Any] = json.load(file)
+        plan: dict[str, Any] = decode(file.read())
     if plan.get("version") != PLAN_VERSION:
         raise ValueError(
             f"the plan has format version {plan.get('version')!r}, "

@@ -8,7 +8,6 @@ that what is delivered, callback included, is what the plan asks for.
 from __future__ import annotations
 
 from .naming import frame_of, is_own, module_of
-from .patterns import parse
 from .tracker import FLOOR_NS, STATES
 
 TYPE_CHECKING = False
@@ -18,6 +17,7 @@ if TYPE_CHECKING:
 
     from .backends.contract import Backend
     from .ledger import Ledger
+    from .patterns import Patterns
     from .roles import Role
     from .tracker import DelaySpec, Visit
 
@@ -33,7 +33,7 @@ class Doses:
             KeyError: the plan is malformed.
         """
         self._doses = {(dose["target"], dose["line"]): dose["sites"] for dose in plan["doses"]}
-        self._rules = parse(plan["rules"])
+        self._rules = _parse(plan["rules"])
         self._every = max(1, int(plan["every"]))
         self._delay_ns = float(plan["delay_ns"])
         self._progress = plan["progress"]
@@ -118,3 +118,11 @@ class Doses:
             )
             self._slots[key] = slot
         return slot
+
+
+def _parse(rules: list[str]) -> Patterns | None:
+    if not rules:
+        return None
+    from .patterns import parse  # with `re`, which a run without rules need not pay for
+
+    return parse(rules)

@@ -8,7 +8,6 @@ imported otherwise is imported, or is as missing as it would have been.
 
 import os
 import sys
-from importlib import import_module
 
 
 def _attach(directory: str) -> None:
@@ -16,15 +15,17 @@ def _attach(directory: str) -> None:
         package = type(sys)("_speedbump_injector")
         package.__path__ = [os.path.dirname(_HERE)]
         sys.modules[package.__name__] = package
-        import_module(package.__name__ + ".attach").start(directory)
+        __import__(package.__name__ + ".attach")
+        package.attach.start(directory)
     except Exception:
         # Nothing was attached and nothing recorded: the tool sees a process without a record.
         return
 
 
 def _hand_over() -> None:
-    from importlib.machinery import PathFinder
-    from importlib.util import module_from_spec
+    # The import system's own two modules: `importlib.util` would have to be imported.
+    from _frozen_importlib import module_from_spec
+    from _frozen_importlib_external import PathFinder
 
     sys.path[:] = [entry for entry in sys.path if not _is_here(entry)]
     spec = PathFinder.find_spec("sitecustomize")
