@@ -256,6 +256,7 @@ forked(PyObject *object, PyObject *counters)
 {
     struct delayer *self = (struct delayer *)object;
     threads_forked();
+    record_end_asking(); /* whoever was, was the parent's */
     self->debtors = record_serial();
     if (counters_hold(&self->counters, counters) < 0) {
         return NULL;

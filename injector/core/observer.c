@@ -215,6 +215,7 @@ forked(PyObject *object, PyObject *counters)
 {
     struct observer *self = (struct observer *)object;
     threads_forked();
+    record_end_asking(); /* whoever was, was the parent's */
     if (counters_hold(&self->counters, counters) < 0) {
         return NULL;
     }

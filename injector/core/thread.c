@@ -8,7 +8,7 @@
 
 #include <pthread.h>
 
-_Thread_local struct thread *thread_mine;
+_Thread_local struct thread *thread_mine CHEAP_TLS;
 
 static struct thread *threads; /* changed with the GIL held, only at its head */
 static pthread_key_t key;
