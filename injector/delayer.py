@@ -153,8 +153,8 @@ class Delayer:
         key = id(code)
         # The code must not be kept alive by being known, and its id not outlive it.
         forget = self._targets.pop
-        self._targets[key] = (ref(code, lambda _: forget(key, None) and None), target)
-        return target
+        known = (ref(code, lambda _: forget(key, None) and None), target)
+        return self._targets.setdefault(key, known)[1]
 
     def _visit(self, target: _Target, visit: Visit | None, event_ns: int) -> None:
         counters = self._counters

@@ -111,13 +111,14 @@ class Doses:
     def _slot(self, kind: str, target: str, code: CodeType) -> int:
         """The slot to count in; code that is made again and again (``exec``) shares one."""
         key = (kind, target, code.co_firstlineno, code.co_filename)
-        slot = self._slots.get(key)
-        if slot is None:
-            slot = self.ledger.add(
-                kind, target=target, line=code.co_firstlineno, file=code.co_filename
-            )
-            self._slots[key] = slot
-        return slot
+        return self.ledger.add_once(
+            self._slots,
+            key,
+            kind,
+            target=target,
+            line=code.co_firstlineno,
+            file=code.co_filename,
+        )
 
 
 def _parse(rules: list[str]) -> Patterns | None:

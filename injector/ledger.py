@@ -107,17 +107,30 @@ class Ledger:
 
     def add(self, kind: str, **fields: Any) -> int:
         """Announce something countable and return its slot; `SPARE` when the file is full."""
+        return self.add_once({}, None, kind, **fields)
+
+    def add_once(self, known: dict[Any, int], key: Any, kind: str, **fields: Any) -> int:
+        """The slot in ``known`` under ``key``; announced, and put there, if there is none yet.
+
+        Two threads that meet the same thing at the same time announce it once, without a lock: the
+        number that is in ``known`` first wins, and the other is never used.
+        """
+        slot = known.get(key)
+        if slot is not None:
+            return slot
         if self.is_foreign():
             heir = self._find_heir()
-            return SPARE if heir is None else heir.add(kind, **fields)
-        slot = next(self._next)
-        if slot >= SPARE:
-            if slot == SPARE:
+            return SPARE if heir is None else heir.add_once(known, key, kind, **fields)
+        mine = next(self._next)
+        if mine >= SPARE:
+            if mine == SPARE:
                 self.note(
                     "error", type="Full", message=f"more than {SPARE} names: the rest is lost"
                 )
             return SPARE
-        self._write({"slot": slot, "kind": kind, **fields})
+        slot = known.setdefault(key, mine)
+        if slot == mine:
+            self._write({"slot": slot, "kind": kind, **fields})
         return slot
 
     def note(self, kind: str, **fields: Any) -> None:

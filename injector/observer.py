@@ -268,7 +268,7 @@ class Observer(Charging):
         forget = self._codes.pop
         reference = ref(code, lambda _: forget(key, None) and None)
         here = None if spec is None else Code(spec, reference)
-        self._codes[key] = (reference, here)
+        here = self._codes.setdefault(key, (reference, here))[1]
         if here is not None and here.armed:
             self._arm_events(code)
         return here

@@ -36,8 +36,7 @@ class Role:
             return str(argv[argv.index("-m") + 1])
         return str(argv[0]).rpartition("/")[2] if argv else "python"
 
-    @staticmethod
-    def of_child() -> str:
+    def of_child(self) -> str:
         """The name of a process just forked: that of the multiprocessing process being started."""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None:
@@ -46,6 +45,7 @@ class Role:
                 if process is not None:
                     return str(process.name)
             frame = frame.f_back
+        self._pending = "multiprocessing.process" in sys.modules  # a fork server's child
         return Role.at_start()
 
     def look(self) -> None:

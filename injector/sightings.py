@@ -38,6 +38,7 @@ class Sightings:
         self._functions: dict[tuple[str, int, str], int] = {}
         self._targets: dict[int, str] = {}
         self._sites: dict[tuple[int, str, int], int] = {}
+        self._edges: dict[tuple[int, int], int] = {}
         self._progress_slots: dict[tuple[str, int, str], int] = {}
 
     def resolve(self, code: CodeType, globals_: dict[str, Any] | None) -> ObserveSpec | None:
@@ -66,15 +67,12 @@ class Sightings:
     def site(self, function: int, at: str, offset: int) -> int:
         """The slot of a site."""
         key = (function, at, offset)
-        slot = self._sites.get(key)
-        if slot is None:
-            slot = self._add("site", function=function, at=at, offset=offset)
-            self._sites[key] = slot
-        return slot
+        return self._add(self._sites, key, "site", function=function, at=at, offset=offset)
 
     def edge(self, caller: int, callee: int) -> int:
         """The slot of the calls from one function to another."""
-        return self._add("edge", caller=caller, callee=callee)
+        key = (caller, callee)
+        return self._add(self._edges, key, "edge", caller=caller, callee=callee)
 
     def thread(self, function: int) -> int:
         """The slot of this thread, whose first known function is ``function``."""
@@ -84,7 +82,8 @@ class Sightings:
             # Not current_thread(): that would register a thread the program did not.
             active = getattr(threading, "_active", {}).get(threading.get_ident())
             name = getattr(active, "name", "")
-        return self._add("thread", entry=self._targets.get(function, ""), name=str(name))
+        entry = self._targets.get(function, "")
+        return self._add({}, None, "thread", entry=entry, name=str(name))
 
     def arm(self, code: CodeType) -> None:
         """Watch the code's calls and back-edges from now on."""
@@ -95,34 +94,30 @@ class Sightings:
 
     def _function(self, target: str, code: CodeType) -> int:
         key = (target, code.co_firstlineno, code.co_filename)
-        slot = self._functions.get(key)
-        if slot is None:
-            slot = self._add(
-                "function",
-                target=target,
-                line=code.co_firstlineno,
-                file=code.co_filename,
-                generator=bool(code.co_flags & _GENERATOR),
-            )
-            self._functions[key] = slot
-            self._targets[slot] = target
+        slot = self._add(
+            self._functions,
+            key,
+            "function",
+            target=target,
+            line=code.co_firstlineno,
+            file=code.co_filename,
+            generator=bool(code.co_flags & _GENERATOR),
+        )
+        self._targets[slot] = target
         return slot
 
     def _progress_point(self, target: str, code: CodeType) -> int:
         key = (target, code.co_firstlineno, code.co_filename)
-        slot = self._progress_slots.get(key)
-        if slot is None:
-            slot = self._progress_slots[key] = self._add("progress", target=target)
-        return slot
+        return self._add(self._progress_slots, key, "progress", target=target)
 
     def _imported(self, module: str, code: CodeType, frame: FrameType) -> None:
         if frame.f_globals.get("__file__") == code.co_filename:
             importer = None if module == "__main__" else importer_of(frame)
             self.ledger.note("import", module=module, importer=importer, file=code.co_filename)
 
-    def _add(self, kind: str, **fields: Any) -> int:
+    def _add(self, known: dict[Any, int], key: Any, kind: str, **fields: Any) -> int:
         try:
-            return self.ledger.add(kind, **fields)
+            return self.ledger.add_once(known, key, kind, **fields)
         except Exception as error:
             self.ledger.error(error)
             return SPARE

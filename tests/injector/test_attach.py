@@ -139,7 +139,7 @@ CHILDREN = """
 """
 
 
-@pytest.mark.parametrize("how", ["subprocess", "os.fork", "fork", "spawn"])
+@pytest.mark.parametrize("how", ["subprocess", "os.fork", "fork", "spawn", "forkserver"])
 def test_children_attach_and_count_for_themselves(
     attached: Attached, compiled: bool, how: str
 ) -> None:
@@ -152,9 +152,10 @@ def test_children_attach_and_count_for_themselves(
     assert calls[run.main.header["pid"]] == 3
     assert sorted(calls.values())[-1] == 5
     child = next(r for r in run.records if sum(e["calls"] for e in r.of("target")) == 5)
-    assert child.header["ppid"] == run.main.header["pid"]
-    assert child.header["forked"] == (how in ("os.fork", "fork"))
-    if how in ("fork", "spawn"):
+    if how != "forkserver":
+        assert child.header["ppid"] == run.main.header["pid"]
+    assert child.header["forked"] == (how in ("os.fork", "fork", "forkserver"))
+    if how in ("fork", "spawn", "forkserver"):
         assert child.header["name"] == "kid"
     assert [record.errors for record in run.records if record.errors] == []
 
