@@ -16,7 +16,7 @@ from itertools import combinations
 from bisector.answer import Finding, Interval, Pruned
 from bisector.events import EstimateUpdated, NodeJudged, PhaseBegan
 from bisector.finalists import Finalist
-from bisector.lab import BudgetOver, Lab, Steps
+from bisector.lab import WAITING_SHARE, BudgetOver, Lab, Steps
 from bisector.response import respond
 from bisector.tree import Unit
 from bisector.trials import Arm, Trials
@@ -34,6 +34,9 @@ MASS_MARGIN = 1.25
 
 MAX_SWEEP_RUNS = 40
 """The same for a finalist at the small dose, where its effect is smaller."""
+
+MOST_AMPLIFIED = 4.0
+"""The largest dose of a probe of a small set."""
 
 RESERVED_BLOCKS = 3
 CO_CRITICAL = 0.75
@@ -88,6 +91,20 @@ def choose_dose(lab: Lab, threshold: float) -> float:
     return lab.base_dose if 2.0 * sigma <= threshold * lab.base_dose else lab.top_dose
 
 
+def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
+    """Small sets are slowed more, so that a probe injects about as much as slowing everything did.
+
+    Only in the search: what such a probe finds is looked at again at the base dose.
+    """
+    usual = lab.finalists.dose
+    if lab.settings.dose is not None or lab.settings.delay_ns is not None:
+        return usual
+    if lab.waits(targets) > WAITING_SHARE:
+        return usual
+    share = lab.own.per_unit_s(targets) / lab.time_per_unit_s
+    return min(MOST_AMPLIFIED, max(usual, lab.base_dose / max(share, 1e-9)))
+
+
 def reserve_s(lab: Lab) -> float:
     """Time kept back for sweep and certificate."""
     arms = max(2, len(lab.finalists.members)) + 4
@@ -104,7 +121,10 @@ def _measure(
     threshold: float,
 ) -> Steps:
     """Run blocks until each probe of the batch is judged."""
-    arms = {probe: Arm(_functions(probe, by_name), lab.finalists.dose) for probe in probes}
+    arms = {}
+    for probe in probes:
+        functions = _functions(probe, by_name)
+        arms[probe] = Arm(functions, probe_dose(lab, functions))
     waiting = list(probes)
     while waiting:
         lab.deadline_s = lab.settings.budget_s - reserve_s(lab)
@@ -235,7 +255,7 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
         else:
             lab.leave_open(
                 member.functions,
-                f"lowers throughput when slowed by {lab.finalists.dose:.0%}, but at "
+                "lowers throughput when slowed by more, but at "
                 f"{deciding.dose:.0%} noise hides whether it does: it may be hidden code whose "
                 "slack the larger dose exceeds",
             )
