@@ -26,7 +26,7 @@ EQUAL = StageConfig(samples=11_000, device_s=0.0025)
 
 
 def configure(bottleneck: str) -> dict[str, StageConfig]:
-    """The stages' work when ``bottleneck`` limits throughput; ``equal``: decode and encode both do."""
+    """The stages' work when ``bottleneck`` limits throughput (``equal``: decode and encode do)."""
     if bottleneck == "equal":
         return {"decode": EQUAL, "transform": LIGHT, "encode": EQUAL}
     return {stage: HEAVY if stage == bottleneck else LIGHT for stage in STAGES}
