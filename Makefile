@@ -25,7 +25,7 @@ lint: environment
 
 # The table of cases through the command line, about a minute each; CASES="ping_pong pool_of_4".
 cases: environment
-	$(VENV)/bin/python tests/cases/investigate.py --budget $(BUDGET) $(CASES)
+	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
 # The demonstration again and again, with 20 seeds in both modes: about 40 minutes.
 accuracy: environment

@@ -1,0 +1,80 @@
+"""Repeatability: the serving example investigated with many seeds in both modes.
+
+    python tests/accuracy.py [--seeds 20] [--budget 60s] [--bound python|gpu]
+
+Prints what each seed found, and exits with 1 unless at least 19 of 20 found exactly the truth and
+none reported a function that is hidden.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from typing import Any
+
+from investigation import ROOT, Investigation, investigate
+from judgement import reported
+
+EXAMPLE = ROOT / "examples" / "gpu_serving"
+NEEDED = 0.95
+"""Share of the seeds that have to find exactly the truth."""
+
+
+def parse_arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--budget", default="60s")
+    parser.add_argument("--bound", choices=("python", "gpu"), help="only this mode")
+    return parser.parse_args()
+
+
+def outcome(done: Investigation, truth: dict[str, Any]) -> tuple[str, str]:
+    """What one seed's investigation amounts to, and what it found."""
+    if done.summary is None:
+        return "failed", done.errors.strip().replace("\n", " ")[-200:]
+    found = set(reported(done.summary))
+    names = ", ".join(sorted(name.partition(":")[2] for name in found)) or "-"
+    if found - set(truth["sensitive"]):
+        return "hidden reported", names
+    if done.summary["verdict"] == truth["verdict"] and found == set(truth["sensitive"]):
+        return "exact", names
+    return done.summary["verdict"], names
+
+
+def measure(bound: str, truth: dict[str, Any], seeds: int, budget: str) -> bool:
+    """All seeds of one mode; whether the mode is good enough."""
+    counts: dict[str, int] = {}
+    print(f"--bound {bound}: truth {truth['verdict']}, {len(truth['sensitive'])} functions")
+    for seed in range(seeds):
+        done = investigate(EXAMPLE / "bench.py", truth["arguments"], budget=budget, seed=seed)
+        result, names = outcome(done, truth)
+        counts[result] = counts.get(result, 0) + 1
+        cost = done.summary["cost"] if done.summary else {"wall_s": 0.0, "runs": 0}
+        print(
+            f"  seed {seed:2}  {result:16} exit {done.exit_code}  {cost['wall_s']:5.1f} s "
+            f"{cost['runs']:4} runs  {names}",
+            flush=True,
+        )
+    tally = ", ".join(f"{count} {result}" for result, count in sorted(counts.items()))
+    print(f"--bound {bound}: {tally}; exact in {counts.get('exact', 0)} of {seeds}")
+    return counts.get("exact", 0) >= NEEDED * seeds and not counts.get("hidden reported")
+
+
+def main() -> int:
+    """Both modes, one table each."""
+    arguments = parse_arguments()
+    truths = json.loads((EXAMPLE / "truth.json").read_text(encoding="utf-8"))["modes"]
+    print(f"Python {platform.python_version()}, {arguments.budget} each")
+    good = [
+        measure(bound, truth, arguments.seeds, arguments.budget)
+        for bound, truth in truths.items()
+        if arguments.bound in (None, bound)
+    ]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
