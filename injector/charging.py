@@ -50,6 +50,9 @@ class Charging:
         self._name_site = site
         self._name_edge = edge
         self._arm_events = arm
+        self.dense_call_ns = _DENSE_NS
+        """Native calls closer together than this, all small, are given up. Higher where being
+        watched stretches a loop by what the tracker cannot see: the way into a Python callback."""
         self._open_ns = window[0]
         self._close_ns = window[1] or _NEVER_NS
 
@@ -179,7 +182,7 @@ class Charging:
         site.span_ns += min(now - site.last_ns, _PAUSE_NS)
         site.last_ns = now
         site.visits += 1
-        if site.visits % _DENSE_VISITS or site.span_ns >= _DENSE_NS * site.visits:
+        if site.visits % _DENSE_VISITS or site.span_ns >= self.dense_call_ns * site.visits:
             return False
         self._counters[site.base + _GIVEN_UP] = 1
         return True

@@ -104,7 +104,7 @@ class Observer(Charging):
                     counters[at + 7] = now
                 if len(thread.stack) > 1:
                     self._count_edge(thread.stack[-2].code, here.slot)
-            thread.stack[-1].start = monotonic_ns()
+            self._begin(thread, thread.stack[-1], now)
         except Exception as error:
             self._failed(error)
         return None
@@ -118,7 +118,7 @@ class Observer(Charging):
             if here is None:
                 return self._disable
             thread = self._enter(here, RESUME, now)
-            thread.stack[-1].start = monotonic_ns()
+            self._begin(thread, thread.stack[-1], now)
         except Exception as error:
             self._failed(error)
         return None
@@ -144,8 +144,8 @@ class Observer(Charging):
                 frame.since = 0
             frame.call = site
             frame.native = type(function) not in _PYTHON_CALLABLES
-            given_up = self._give_up_call(site, frame.native, now)
-            frame.start = monotonic_ns()
+            given_up = self._give_up_call(site, frame.native, now - thread.inside)
+            self._begin(thread, frame, now)
             if given_up:
                 return self._disable
         except Exception as error:
@@ -167,7 +167,7 @@ class Observer(Charging):
             frame.call = None
             frame.native = False
             self._count_event(frame.code, now)
-            frame.start = monotonic_ns()
+            self._begin(thread, frame, now)
         except Exception as error:
             self._failed(error)
 
@@ -190,7 +190,7 @@ class Observer(Charging):
             frame.anchor = offset
             frame.since = 0
             given_up = self._give_up_edge(frame.code, site, wall)
-            frame.start = monotonic_ns()
+            self._begin(thread, frame, now)
             if given_up:
                 return self._disable
         except Exception as error:
@@ -324,10 +324,16 @@ class Observer(Charging):
                 caller.start = now  # before it is the top, for whoever looks from another thread
             stack.pop()
             if caller is not None:
-                caller.start = monotonic_ns()
+                self._begin(thread, caller, now)
         except Exception as error:
             self._failed(error)
         return None
+
+    def _begin(self, thread: Thread, frame: Frame, since: int) -> None:
+        """The event that came at ``since`` is over; the running segment of ``frame`` begins."""
+        now = monotonic_ns()
+        thread.inside += now - since
+        frame.start = now
 
     def _top(self, thread: Thread | None, code: CodeType) -> Frame | None:
         """This thread's frame of ``code``; frames above it whose end was not seen are dropped."""
