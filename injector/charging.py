@@ -20,6 +20,9 @@ _NEVER_NS = 1 << 62
 GIL, NOGIL, WAIT, CALLEES, EVENTS, FIRST, LAST = range(1, 8)
 """Counters of a function; the first three are those of a site, too."""
 _GIVEN_UP = 4
+_SHORT_CALLS = 8
+_SHORT_NS = 5_000_000
+"""Own time of a call that need not be cut by its loops."""
 
 _TINY_NS = 1_000
 """Mean own time of an activation below which code is not armed, whatever one activation took."""
@@ -172,7 +175,12 @@ class Charging:
                     counters[site.base + state] = 0
                 counters[site.base + _GIVEN_UP] = 1
                 return True
-        return False
+        # No loop around it; but a function that is called often and is short has its return.
+        calls = self._counters[here.base]
+        if calls < _SHORT_CALLS or self._counters[here.base + GIL] >= calls * _SHORT_NS:
+            return False
+        self._counters[site.base + _GIVEN_UP] = 1
+        return True
 
     def _give_up_call(self, site: Site, native: bool, now: int) -> bool:
         """Whether a call is so dense, and never of weight, that watching it tells nothing."""

@@ -5,6 +5,8 @@
 
 #define DENSE_NS 1000
 #define DENSE_VISITS 1024
+#define SHORT_CALLS 8
+#define SHORT_NS 5000000 /* own time of a call that need not be cut by its loops */
 #define PAUSE_NS 100000 /* a longer one between two visits is not the loop's */
 /* A back-edge this frequent, this often seen, is given up for one around it. */
 
@@ -280,10 +282,13 @@ give_up(struct observer *self, struct function *function, struct site *site)
                               && outer->destination <= site->destination)) {
         outer = outer->next;
     }
+    uint64_t *from = counters_of(self, site->slot), *of = counters_of(self, function->slot);
     if (outer == NULL) {
-        return 0;
+        /* No loop around it; but a function that is called often and is short has its return. */
+        return site->span_ns < DENSE_NS * site->visits && of[CALLS] >= SHORT_CALLS
+               && of[GIL_NS] < of[CALLS] * SHORT_NS && (from[GIVEN_UP] = 1);
     }
-    uint64_t *from = counters_of(self, site->slot), *to = counters_of(self, outer->slot);
+    uint64_t *to = counters_of(self, outer->slot);
     for (int counter = GIL_NS; counter <= WAIT_NS; counter++) {
         to[counter] += from[counter];
         from[counter] = 0;

@@ -142,19 +142,15 @@ def test_waits_and_cpu_time_are_where_the_design_wants_them(
     assert alone["entry", -1] > 0.9
 
     hidden = run.charged("__main__:hidden", "wait_ns")
-    (at, _), share = next(iter(hidden.items()))
-    assert share > 0.9
-    if loops:
-        # The loop's back-edge stands between: whatever comes after the last one is anchored there.
-        assert at in ("jump", "call")
-    else:
-        assert at == "call"
+    # While the loop's back-edge is watched, what comes after its last visit is anchored there.
+    between = ("jump", "call") if loops else ("call",)
+    assert sum(share for (at, _), share in hidden.items() if at in between) > 0.9
 
     critical = run.charged("__main__:critical", "wait_ns")
     assert critical["entry", -1] > 0.9
     cpu = run.charged("__main__:critical", "gil_ns")
     at = next(iter(cpu))[0]
-    assert at == ("jump" if loops else "return")
+    assert at in (("jump", "return") if loops else ("return",))
 
     for name in ("alone", "critical"):
         entry = run.one("function", f"__main__:{name}")
@@ -309,7 +305,7 @@ def test_discovered_sites_can_be_delayed(attached: Attached, compiled: bool) -> 
     sites = []
     for (at, offset), entry in found.sites("__main__:critical").items():
         for state in ("gil", "wait"):
-            if entry["visits"] and entry[f"{state}_ns"]:
+            if entry["visits"] and entry[f"{state}_ns"] and not entry["given_up"]:
                 each = 0.25 * entry[f"{state}_ns"] / entry["visits"]
                 sites.append(Site(at, offset, state, each))  # type: ignore[arg-type]
     best = {}
