@@ -1,4 +1,4 @@
-"""The examples and their written truth belong together, and each prints one rate in a usual form."""
+"""The examples and their written truth belong together, and each prints one rate."""
 
 from __future__ import annotations
 
