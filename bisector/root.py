@@ -22,6 +22,9 @@ from bisector.trials import Arm, Trials
 MIN_BLOCKS = 2
 MAX_BLOCKS = 60
 SLACK_RUNS = 2
+MOST_SLOWED = 16.0
+"""The largest dose tried when nothing lowers throughput."""
+
 FIXED_TIME_CALLS = 0.92
 """Slowed to twice the dose, a program that makes less than this share of the calls runs for a
 fixed time."""
@@ -31,12 +34,12 @@ def judge_root(lab: Lab) -> Steps:
     """Decide whether the root is sensitive; leaves ``root``, and a verdict if it is insensitive.
 
     Raises:
-        BudgetOver: half the budget went by without an answer.
+        BudgetOver: four fifths of the budget went by without an answer.
         BenchmarkBroken: it cannot be slowed, or it runs for a fixed time whatever happens.
     """
     trials = lab.trials()
     low, high = (Arm(lab.everything, dose) for dose in (lab.base_dose, lab.top_dose))
-    lab.deadline_s = 0.6 * lab.settings.budget_s
+    lab.deadline_s = 0.8 * lab.settings.budget_s
     for done in range(1, MAX_BLOCKS + 1):
         try:
             yield from lab.run_block(trials, [low, high], "search")
@@ -57,8 +60,8 @@ def judge_root(lab: Lab) -> Steps:
         verdict = _verdict(lab, trials, low, high)
         if verdict == "insensitive":
             _check_fixed_time(lab, trials, low, high)
-            yield from _measure_slack(lab, trials, low, high)
             _certify_insensitive(lab, _tightest(lab, trials, low, high))
+            yield from _measure_slack(lab, trials, low, high)
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
         if verdict == "sensitive":
@@ -136,18 +139,23 @@ def _check_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> None:
 def _measure_slack(
     lab: Lab, trials: Trials, low: Arm, high: Arm
 ) -> Generator[RunRequest, RunObserved, None]:
-    """Raise the dose until throughput falls, then once more: two positive doses find the hinge."""
-    arms = [low, high]
-    dose, positive = high.dose, 0
+    """Raise the dose until throughput falls, then once more: two positive doses find the hinge.
+
+    These runs are fitted apart: beyond the hinge Python's own noise shows, which would blur the
+    bounds of the doses that showed nothing.
+    """
+    beyond = lab.trials()
+    arms: list[Arm] = []
+    dose, positive = high.dose * 2.0, 0
     try:
-        while positive < 2 and dose <= 16.0:
+        while positive < 2 and dose <= MOST_SLOWED:
             arm = Arm(lab.everything, dose)
-            while trials.count(arm) < SLACK_RUNS and not lab.is_hopeless(trials, arm):
-                yield from lab.run_block(trials, [arm], "sweep")
-            if lab.is_hopeless(trials, arm):
+            while beyond.count(arm) < SLACK_RUNS and not lab.is_hopeless(beyond, arm):
+                yield from lab.run_block(beyond, [arm], "sweep")
+            if lab.is_hopeless(beyond, arm):
                 break
             arms.append(arm)
-            effect = trials.fit().effect(arm)
+            effect = beyond.fit().effect(arm)
             if effect.value > max(4.0 * effect.se, 0.02):
                 positive += 1
                 dose *= 1.5
@@ -155,14 +163,19 @@ def _measure_slack(
                 dose *= 2.0
     except BudgetOver:
         pass
-    _publish(lab, trials, low, tuple(dict.fromkeys(arms)))
     root = _root(lab)
-    if root.shape == "none":
-        most = max(point.injected_ns_per_unit for point in root.curve)
-        lab.know(root=replace(root, slack_ns_per_unit=most))
+    tried = tuple(arm for arm in arms if beyond.count(arm))
+    response = respond([*trials.points((low, high)), *beyond.points(tried)])
+    curve = (*trials.curve((low, high)), *beyond.curve(tried)[1:])
+    lab.know(root=replace(root, shape=response.shape, curve=curve))
+    if response.shape == "none":
+        most = max(point.injected_ns_per_unit for point in curve)
+        lab.know(root=replace(_root(lab), slack_ns_per_unit=most))
         lab.warn(
             f"no dose tried lowered throughput: the slack is at least {most / 1e6:.3g} ms per unit"
         )
+    elif response.slack > 0.0:
+        lab.know(root=replace(_root(lab), slack_ns_per_unit=response.slack))
 
 
 def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:
