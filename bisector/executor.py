@@ -88,11 +88,11 @@ class RunExecutor:
             RunDirectoryError: the disk is full or no longer writable.
         """
         records: list[ProcessRecord] = []
-        wall_s = cpu_s = 0.0
+        wall_s = 0.0
         try:
             self._prepare()
             launched_s, ended = self._launch(request)
-            wall_s, cpu_s = ended.wall_s, ended.cpu_s
+            wall_s = ended.wall_s
             records = read_records(self.slot / "records")
             observed = self._observe(request, ended, records, launched_s)
         except RunFailed as failure:
@@ -105,7 +105,6 @@ class RunExecutor:
             processes=len(records),
             delivered=_delivered(records),
             calls_total=sum(e["calls"] for r in records for e in r.of("target")),
-            cpu_s=_own_cpu_s(cpu_s, records),
         )
         self._clear()
         self.recall(request, observed)
@@ -337,13 +336,6 @@ def _how(ended: Ended) -> str:
         return f"was killed by {signal.Signals(-code).name}"
     except ValueError:
         return f"was killed by signal {-code}"
-
-
-def _own_cpu_s(cpu_s: float, records: list[ProcessRecord]) -> float | None:
-    """CPU time of a run without what the injector spun in it."""
-    targets = [entry for record in records for entry in record.of("target")]
-    spun_s = sum(entry["gil_ns"] + entry["nogil_ns"] for entry in targets) / 1e9
-    return cpu_s - spun_s if cpu_s > spun_s else None
 
 
 def _delivered(records: list[ProcessRecord]) -> dict[str, Delivered]:

@@ -234,9 +234,9 @@ class Lab:
             self.require_time()
             observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
             if observed.status == "ok" and observed.time_per_unit_s is not None:
-                into.add(CONTROL, block, observed.time_per_unit_s, observed.cpu_s)
+                into.add(CONTROL, block, observed.time_per_unit_s)
                 if into is not self.baseline:
-                    self.baseline.add(CONTROL, block, observed.time_per_unit_s, observed.cpu_s)
+                    self.baseline.add(CONTROL, block, observed.time_per_unit_s)
                 self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s
                 return
             reason = observed.reason or f"it did not end within {self._limit_s(0.0):.0f} s"

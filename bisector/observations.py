@@ -68,7 +68,6 @@ class RunObserved:
     processes: int = 0
     delivered: dict[str, Delivered] = field(default_factory=dict)
     calls_total: int = 0
-    cpu_s: float | None = None
     discovery: Discovery | None = None
 
 

@@ -22,9 +22,6 @@ from numpy.typing import NDArray
 
 CONTROL: Hashable = "control"
 HUBER_K = 2.0
-COVARIATE_RUNS = 6
-"""Runs beyond one per arm before the covariate is used."""
-
 PRIOR_BLOCK_RATIO = 0.3
 """Assumed block variance / noise variance until there is data to say otherwise."""
 
@@ -162,10 +159,6 @@ def ratio_interval(
     return ratio, ratio - radius, ratio + radius
 
 
-Row = tuple[Hashable, int, float, float]
-"""Arm, block, log of time per unit, log of the covariate (0 where there is none)."""
-
-
 class Measurements:
     """Runs of one stage, by arm and block. `fit` is recomputed only when something was added.
 
@@ -175,25 +168,14 @@ class Measurements:
 
     def __init__(self, noise: tuple[float, float] = (0.0, 0.0)) -> None:
         self.noise = noise
-        self._rows: list[Row] = []
+        self._rows: list[tuple[Hashable, int, float]] = []
         self._fit: Fit | None = None
 
-    def add(
-        self, arm: Hashable, block: int, time_per_unit_s: float, cpu_s: float | None = None
-    ) -> None:
-        """Record one run.
-
-        Args:
-            arm: what was compared.
-            block: runs of one block share conditions.
-            time_per_unit_s: positive and finite.
-            cpu_s: CPU time the run used for its own work (without injected delays), a covariate:
-                where the machine's speed wanders, it wanders with it and not with the arm.
-        """
+    def add(self, arm: Hashable, block: int, time_per_unit_s: float) -> None:
+        """Record one run. ``time_per_unit_s`` must be positive and finite."""
         if not (time_per_unit_s > 0.0 and math.isfinite(time_per_unit_s)):
             raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
-        covariate = math.log(cpu_s) if cpu_s is not None and cpu_s > 0.0 else math.nan
-        self._rows.append((arm, block, math.log(time_per_unit_s), covariate))
+        self._rows.append((arm, block, math.log(time_per_unit_s)))
         self._fit = None
 
     def count(self, arm: Hashable) -> int:
@@ -205,18 +187,16 @@ class Measurements:
         return dict.fromkeys(row[0] for row in self._rows)
 
     def fit(self) -> Fit:
-        """The current fit over all arms."""
+        """The current fit; needs at least two runs of some arm for a variance."""
         if self._fit is None:
             self._fit = _fit(self._rows, *self.noise)
         return self._fit
 
 
-def _fit(rows: list[Row], known: float, known_dof: float) -> Fit:
+def _fit(rows: list[tuple[Hashable, int, float]], known: float, known_dof: float) -> Fit:
     """Generalised least squares, linear in the number of runs.
 
     A block's covariance is ``diag(1/w) + ratio·11'``, inverted by Sherman and Morrison's formula.
-    With enough runs the covariate takes its share out (analysis of covariance, Fisher 1932, one
-    common slope): it is untouched by the delays, so that arms stay comparable.
     """
     arms = list(dict.fromkeys(row[0] for row in rows))
     arm_index = {arm: i for i, arm in enumerate(arms)}
@@ -225,30 +205,21 @@ def _fit(rows: list[Row], known: float, known_dof: float) -> Fit:
     a = np.array([arm_index[row[0]] for row in rows])
     b = np.array([block_index[row[1]] for row in rows])
     y = np.array([row[2] for row in rows])
-    x = np.zeros((n, p))
-    x[np.arange(n), a] = 1.0
-    covariate = np.array([row[3] for row in rows])
-    # Within arms, so that an arm's mean stays the mean of its own runs where nothing is known.
-    centred = covariate - (x.T @ covariate / x.sum(axis=0))[a]
-    adjusted = y
-    if n - p >= COVARIATE_RUNS and bool(np.all(np.isfinite(covariate))) and centred.std() > 1e-4:
-        x = np.column_stack([x, covariate - covariate.mean()])
-        slope = float(centred @ y) / float(centred @ centred)
-        adjusted = y - slope * x[:, p]
-    ratio = _block_ratio(a, b, adjusted)
+    ratio = _block_ratio(a, b, y)
     weights = np.ones(n)
-    own_dof = max(0.0, n - x.shape[1] - ratio / (1.0 + ratio) * (q - 1))
+    own_dof = max(0.0, n - p - ratio / (1.0 + ratio) * (q - 1))
     dof = max(1.0, own_dof + known_dof)
     for _ in range(4):
         shrink = ratio / (1.0 + ratio * np.bincount(b, weights, minlength=q))
-        weighted = weights[:, None] * x
-        by_block = np.zeros((q, x.shape[1]))
-        np.add.at(by_block, b, weighted)
-        information = x.T @ weighted - by_block.T @ (shrink[:, None] * by_block)
+        cells = np.zeros((p, q))
+        np.add.at(cells, (a, b), weights)
+        information = np.diag(np.bincount(a, weights, minlength=p)) - (cells * shrink) @ cells.T
         block_sums = np.bincount(b, weights * y, minlength=q)
         unscaled = np.linalg.inv(information)
-        coefficients = unscaled @ (weighted.T @ y - by_block.T @ (shrink * block_sums))
-        residual = y - x @ coefficients
+        means = unscaled @ (
+            np.bincount(a, weights * y, minlength=p) - cells @ (shrink * block_sums)
+        )
+        residual = y - means[a]
         block_effect = shrink * np.bincount(b, weights * residual, minlength=q)
         # What is left of each run after its block's share.
         leftover = residual - block_effect[b]
@@ -263,8 +234,7 @@ def _fit(rows: list[Row], known: float, known_dof: float) -> Fit:
             break
         weights = updated
     counts = {arm: int(c) for arm, c in zip(arms, np.bincount(a, minlength=p), strict=True)}
-    covariance = variance * unscaled[:p, :p]
-    return Fit(tuple(arms), coefficients[:p], covariance, math.sqrt(variance), dof, counts)
+    return Fit(tuple(arms), means, variance * unscaled, math.sqrt(variance), dof, counts)
 
 
 def _block_ratio(a: NDArray[np.int64], b: NDArray[np.int64], y: NDArray[np.float64]) -> float:

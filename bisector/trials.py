@@ -74,9 +74,9 @@ class Trials:
     def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
         """Record one run; ``arm`` None is a control."""
         if arm is None:
-            self.measurements.add(CONTROL, block, time_s, observed.cpu_s)
+            self.measurements.add(CONTROL, block, time_s)
             return
-        self.measurements.add(arm, block, time_s, observed.cpu_s)
+        self.measurements.add(arm, block, time_s)
         expected = self.own.expected_s({t: float(d.calls) for t, d in observed.delivered.items()})
         counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
         self._delivered.setdefault(arm, []).append((counted, expected))
