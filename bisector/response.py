@@ -15,6 +15,9 @@ from dataclasses import dataclass
 from bisector.answer import Shape
 from bisector.statistics import t_quantile
 
+WOBBLE = 0.03
+"""Relative deviation from its model that a real response may show without meaning anything."""
+
 CLEAR = 2.6
 """Standard errors that count as clear when shapes are told apart (about 99 %, two-sided)."""
 
@@ -58,17 +61,23 @@ def respond(points: Sequence[Point]) -> Response:
     if not points or not any(p.effect > CLEAR * p.se for p in points):
         slope, se = _line(points) if points else (0.0, 0.0)
         return Response("none", slope, se, points[-1].x if points else 0.0)
+    points = [Point(p.x, p.effect, math.hypot(p.se, WOBBLE * abs(p.effect))) for p in points]
     slope, se = _line(points)
     if len(points) == 1:
         return Response("linear", slope, se, 0.0)
-    bend, bend_se = _bend(points)
-    if bend <= -CLEAR * bend_se:
-        slack, steep, steep_se = _hinge(points)
+    slack, steep, steep_se = _hinge(points)
+    if slack > 0.0 and _loss(points, slope, 0.0) - _loss(points, steep, slack) >= CLEAR**2:
         return Response("threshold", steep, steep_se, slack)
-    if bend >= CLEAR * bend_se:
-        first = points[0]
+    first, last = points[0], points[-1]
+    fall = first.effect / first.x - last.effect / last.x
+    if fall >= CLEAR * math.hypot(first.se / first.x, last.se / last.x):
         return Response("sublinear", first.effect / first.x, first.se / first.x, 0.0)
     return Response("linear", slope, se, 0.0)
+
+
+def _loss(points: Sequence[Point], slope: float, slack: float) -> float:
+    """Weighted sum of squares left by a hinge."""
+    return sum(((p.effect - slope * max(0.0, p.x - slack)) / max(p.se, 1e-6)) ** 2 for p in points)
 
 
 def _line(points: Sequence[Point]) -> tuple[float, float]:
@@ -80,33 +89,15 @@ def _line(points: Sequence[Point]) -> tuple[float, float]:
     return slope, weight**-0.5
 
 
-def _bend(points: Sequence[Point]) -> tuple[float, float]:
-    """Intercept of the free line through the doses: below zero bends up, above zero bends down.
-
-    Meaningful beyond noise and beyond a tenth of the largest effect (real lines wobble a little).
-    """
-    w = [1.0 / max(p.se, 1e-12) ** 2 for p in points]
-    total = sum(w)
-    x_bar = sum(wi * p.x for wi, p in zip(w, points, strict=True)) / total
-    y_bar = sum(wi * p.effect for wi, p in zip(w, points, strict=True)) / total
-    sxx = sum(wi * (p.x - x_bar) ** 2 for wi, p in zip(w, points, strict=True))
-    sxy = sum(wi * (p.x - x_bar) * (p.effect - y_bar) for wi, p in zip(w, points, strict=True))
-    slope = sxy / sxx
-    intercept = y_bar - slope * x_bar
-    se = math.sqrt(1.0 / total + x_bar**2 / sxx)
-    tolerance = 0.06 * max(abs(p.effect) for p in points)
-    return intercept, math.hypot(se, tolerance / CLEAR)
-
-
 def _hinge(points: Sequence[Point]) -> tuple[float, float, float]:
     """Best hinge by a scan over the slack: (slack, slope beyond it, its standard error)."""
     last = points[-1].x
     best = (math.inf, 0.0, 0.0, 0.0)
     for step in range(400):
         slack = last * step / 400.0
-        shifted = [Point(max(0.0, p.x - slack), p.effect, p.se) for p in points]
-        slope, se = _line([p for p in shifted if p.x > 0.0])
-        loss = sum(((p.effect - slope * p.x) / max(p.se, 1e-12)) ** 2 for p in shifted)
+        beyond = [Point(p.x - slack, p.effect, p.se) for p in points if p.x > slack]
+        slope, se = _line(beyond)
+        loss = _loss(points, slope, slack)
         if loss < best[0]:
             best = (loss, slack, slope, se)
     return best[1], best[2], best[3]
