@@ -23,8 +23,8 @@ from bisector.trials import Arm, Trials
 from strategies.protocol import Judgement, Outcome, Probe, Problem, Strategy
 from strategies.registry import make
 
-ALPHA = 0.05
-"""Two-sided error of one judgement in the search (exploratory)."""
+ALPHA = 0.15
+"""Two-sided error of one judgement in the search: what it gets wrong, the certificate finds out."""
 
 MAX_RUNS = 14
 """Runs of one probe after which noise is taken to have won."""
