@@ -27,6 +27,9 @@ EXPLAINED_LEAST = 0.8
 
 MIN_BLOCKS = 3
 MAX_BLOCKS = 200
+AMPLIFIED = 1.2
+"""A critical fraction surely above this is worth a warning."""
+
 DOUBTFUL_RUNS = 12
 """A member that still shows less than half the threshold after this many runs is let go."""
 
@@ -243,6 +246,13 @@ class _Attempt:
                     member.co_critical_with,
                 )
             )
+        for finding in findings:
+            fraction = finding.effect.critical_fraction
+            if fraction is not None and fraction.lo > AMPLIFIED:
+                lab.warn(
+                    f"slowing {finding.target} costs {fraction.estimate:.2f} times the delay it was "
+                    "given: something amplifies it (a lock, a cache, or the cost of watching)"
+                )
         root = self.trials.effect(self.everything, lab.settings.threshold)
         if root is not None and lab.known.root is not None:
             old = lab.known.root

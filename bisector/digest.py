@@ -123,6 +123,7 @@ def digest(
         window_s=end_s - start_s,
         units=units,
         processes=len(records),
+        lanes=sum(len(record.of("thread")) for record in records),
         backend=str(header.get("backend", "")),
         compiled=bool(header.get("compiled", False)),
         warnings=tuple(warnings),

@@ -93,6 +93,8 @@ class Discovery:
     window_s: float = 0.0
     units: float = 0.0
     processes: int = 0
+    lanes: int = 0
+    """Threads in which anything ran, over all processes; 0 where unknown."""
     backend: str = ""
     compiled: bool = False
     warnings: tuple[str, ...] = field(default=())

@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bisector.answer import Answer, Baseline, Interval, Pruned, PruneReason, Unresolved
-from bisector.discovery import Discovery
+from bisector.discovery import Discovery, Function
 from bisector.errors import UsageError
 from bisector.events import Event, Warned
 from bisector.finalists import Finalists
@@ -89,7 +89,9 @@ class Lab:
         Raises:
             UsageError: the patterns given match nothing that ran.
         """
-        self.discovery = discovery
+        excess = self._excess(discovery)
+        functions = tuple(_scaled(function, excess) for function in discovery.functions)
+        self.discovery = discovery = replace(discovery, functions=functions)
         settings = self.settings
         patterns = parse([*(settings.include or (ROOT,)), *(f"!{p}" for p in settings.exclude)])
         chosen = [
@@ -116,6 +118,19 @@ class Lab:
         self.everything = frozenset(usable)
         for warning in discovery.warnings:
             self.warn(warning)
+
+    def _excess(self, discovery: Discovery) -> float:
+        """How much too large own CPU times are: one lane cannot spend more time than passes.
+
+        What watching costs is taken out by averages, which leaves some of it in code that makes
+        very many calls; in a program of one lane the undelayed time per unit says how much.
+        """
+        cpu = sum(f.gil_s for f in discovery.functions)
+        waiting = sum(f.wait_s + f.nogil_s for f in discovery.functions)
+        room = self.time_per_unit_s - waiting
+        if discovery.lanes != 1 or room <= 0.0 or cpu <= room:
+            return 1.0
+        return cpu / room
 
     # -- what stages use --------------------------------------------------------------------------
 
@@ -326,3 +341,14 @@ class Lab:
         return Baseline(
             Interval(x, x * (1.0 - radius), x * (1.0 + radius)), level.value, fit.sigma, runs
         )
+
+
+def _scaled(function: Function, excess: float) -> Function:
+    """The function with its own CPU time divided by ``excess``."""
+    if excess == 1.0:
+        return function
+    codes = tuple(
+        replace(c, sites=tuple(replace(s, gil_s=s.gil_s / excess) for s in c.sites))
+        for c in function.codes
+    )
+    return replace(function, gil_s=function.gil_s / excess, codes=codes)

@@ -26,6 +26,8 @@ class Program:
     units: int = 100
     waits: dict[str, float] = field(default_factory=dict)
     outliers: float = 0.0
+    spikes: tuple[float, float] = (0.0, 0.0)
+    """Share of runs that something else slows, and by how much on average (exponential)."""
     failing: frozenset[str] = frozenset()
     calls: float = 2.0
 
@@ -54,6 +56,8 @@ class Program:
         t *= math.exp(self.random.gauss(0.0, self.noise))
         if self.random.random() < self.outliers:
             t *= 1.5
+        if self.random.random() < self.spikes[0]:
+            t *= 1.0 + self.random.expovariate(1.0 / self.spikes[1])
         wall = self.start_up_s + self.units * t
         self.elapsed_s += wall
         if request.targets & self.failing:
