@@ -28,8 +28,8 @@ FAILURES_ALLOWED = 2
 """An undelayed benchmark that fails more often than this in a row ends the investigation."""
 
 
-WAITING_SHARE = 0.05
-"""Sets that wait more than this share of their own time are not slowed by much."""
+MOST_WAITING = 0.25
+"""Waiting may be lengthened by this share of the time per unit at most."""
 
 NOISE_DOF = 4.0
 """How many degrees of freedom the baseline's noise lends to a new stage at most."""
@@ -150,13 +150,13 @@ class Lab:
         """
         if self.settings.delay_ns is not None or self.settings.dose is not None:
             return 2.0 * self.base_dose
-        return 0.5 if self.waits(self.everything) > WAITING_SHARE else 1.0
+        return max(2.0 * self.base_dose, min(1.0, self.most_dose(self.everything)))
 
-    def waits(self, targets: frozenset[str]) -> float:
-        """The share of a set's own time that is spent waiting."""
+    def most_dose(self, targets: frozenset[str]) -> float:
+        """The dose at which the waiting of a set becomes a good part of the time per unit."""
         functions = self.discovery.functions if self.discovery else ()
         waiting = sum(f.wait_s for f in functions if f.target in targets)
-        return waiting / max(sum(f.own_s for f in functions if f.target in targets), 1e-12)
+        return MOST_WAITING * self.time_per_unit_s / max(waiting, 1e-12)
 
     @property
     def time_per_unit_s(self) -> float:

@@ -16,7 +16,7 @@ from itertools import combinations
 from bisector.answer import Finding, Interval, Pruned
 from bisector.events import EstimateUpdated, NodeJudged, PhaseBegan
 from bisector.finalists import Finalist
-from bisector.lab import WAITING_SHARE, BudgetOver, Lab, Steps
+from bisector.lab import BudgetOver, Lab, Steps
 from bisector.response import respond
 from bisector.tree import Unit
 from bisector.trials import Arm, Trials
@@ -25,6 +25,9 @@ from strategies.registry import make
 
 ALPHA = 0.15
 """Two-sided error of one judgement in the search: what it gets wrong, the certificate finds out."""
+
+POSITIVE_RUNS = 2
+"""Runs before anything is taken to matter: one may have been disturbed from outside."""
 
 MAX_RUNS = 14
 """Runs of one probe after which noise is taken to have won."""
@@ -99,10 +102,9 @@ def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
     usual = lab.finalists.dose
     if lab.settings.dose is not None or lab.settings.delay_ns is not None:
         return usual
-    if lab.waits(targets) > WAITING_SHARE:
-        return usual
     share = lab.own.per_unit_s(targets) / lab.time_per_unit_s
-    return min(MOST_AMPLIFIED, max(usual, lab.base_dose / max(share, 1e-9)))
+    amplified = min(MOST_AMPLIFIED, lab.base_dose / max(share, 1e-9), lab.most_dose(targets))
+    return max(usual, amplified)
 
 
 def reserve_s(lab: Lab) -> float:
@@ -160,7 +162,7 @@ def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgem
         return ("unresolved", "no call of it was delayed") if runs >= 2 else None
     if bounds.hi < threshold:
         return "insensitive", ""
-    if bounds.lo > 0.0 and bounds.estimate >= threshold:
+    if bounds.lo > 0.0 and bounds.estimate >= threshold and runs >= POSITIVE_RUNS:
         return "sensitive", ""
     if runs >= MAX_RUNS:
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):

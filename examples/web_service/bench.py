@@ -24,7 +24,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line; the defaults give a run of about a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--concurrency", type=int, default=8, help="requests under way at a time")
-    parser.add_argument("--requests", type=int, default=280)
+    parser.add_argument("--requests", type=int, default=200)
     return parser.parse_args()
 
 

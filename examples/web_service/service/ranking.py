@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-FEATURES = 280
+FEATURES = 480
 RESULTS = 40
 
 
