@@ -229,6 +229,17 @@ class Lab:
         entry = Unresolved(self.tree.name(functions), functions, reason)
         self.know(unresolved=(*self.known.unresolved, entry))
 
+    def reopen(self, targets: frozenset[str]) -> None:
+        """Forget earlier judgements about these functions: they are looked at again."""
+        self.know(
+            insensitive=tuple(p for p in self.known.insensitive if not targets & {*p.functions}),
+            unresolved=tuple(
+                u
+                for u in self.known.unresolved
+                if not targets & {*u.functions} or self.everything.isdisjoint(u.functions)
+            ),
+        )
+
     def require_time(self, runs: float = 1.0) -> None:
         """Raise `BudgetOver` when the stage has no time for this many more runs."""
         if self.elapsed_s + (runs - 1.0) * self.wall_s >= self.deadline_s:

@@ -13,7 +13,7 @@ import math
 from collections.abc import Sequence
 from itertools import combinations
 
-from bisector.answer import Finding, Interval, Pruned
+from bisector.answer import Finding, Interval, Pruned, PruneReason
 from bisector.events import EstimateUpdated, NodeJudged, PhaseBegan
 from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
@@ -56,7 +56,8 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     mass = {t: m * MASS_MARGIN for t, m in lab.mass().items() if t in targets}
     units, rest = lab.tree.units(mass, threshold)
     units = [unit for unit in units if set(unit.functions) <= targets]
-    _note_what_cannot_matter(lab, [t for t in rest if t in targets], mass)
+    lab.reopen(targets)
+    _note_what_cannot_matter(lab, [t for t in rest if t in targets], mass, threshold)
     finalists = lab.finalists
     trials = finalists.trials = finalists.trials or lab.trials()
     finalists.dose = choose_dose(lab, threshold)
@@ -178,14 +179,18 @@ def _functions(probe: Probe, by_name: dict[str, Unit]) -> frozenset[str]:
     return frozenset(t for name in probe.items for t in by_name[name].functions)
 
 
-def _note_what_cannot_matter(lab: Lab, rest: list[str], mass: dict[str, float]) -> None:
+def _note_what_cannot_matter(
+    lab: Lab, rest: list[str], mass: dict[str, float], threshold: float
+) -> None:
+    """Functions too small to matter alone; scattered ones that may together are a remainder."""
     idle = [t for t in rest if mass.get(t, 0.0) == 0.0]
     small = [t for t in rest if mass.get(t, 0.0) > 0.0]
     added: list[Pruned] = []
     dose = lab.base_dose
     if small:
         bound = sum(mass[t] for t in small)
-        added.append(lab.pruned(small, "cannot_matter", bound, dose))
+        reason: PruneReason = "cannot_matter" if bound < threshold else "diffuse_remainder"
+        added.append(lab.pruned(small, reason, bound, dose))
     if idle:
         added.append(lab.pruned(idle, "not_called", 0.0, dose))
     lab.know(insensitive=(*lab.known.insensitive, *added))

@@ -17,6 +17,7 @@ from bisector.discovery import Discovery, Function
 from strategies.protocol import Item
 
 ROOT = "*:*"
+MOST_OF_A_NODE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,8 @@ class Tree:
                 if node in self.functions:
                     gathered.append(node)
             total = sum(mass.get(target, 0.0) for target in gathered)
-            if gathered and total >= threshold:
+            node_mass = sum(mass.get(target, 0.0) for target in self.below(node))
+            if gathered and total >= threshold and total >= MOST_OF_A_NODE * node_mass:
                 if len(gathered) == 1:
                     name, path = gathered[0], self._paths[gathered[0]]
                 else:
