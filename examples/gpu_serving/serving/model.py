@@ -9,7 +9,7 @@ from serving.config import ServingConfig
 from serving.device import Stream
 from serving.inputs import StepInputs
 
-DISTINCT_STEPS = 16
+DISTINCT_STEPS = 4
 """The device's answers repeat after so many steps; making them is no part of what is measured."""
 
 
