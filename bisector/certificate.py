@@ -250,8 +250,8 @@ class _Attempt:
             fraction = finding.effect.critical_fraction
             if fraction is not None and fraction.lo > AMPLIFIED:
                 lab.warn(
-                    f"slowing {finding.target} costs {fraction.estimate:.2f} times the delay it was "
-                    "given: something amplifies it (a lock, a cache, or the cost of watching)"
+                    f"slowing {finding.target} costs {fraction.estimate:.2f} times the delay it "
+                    "was given: something amplifies it (a lock, a cache, the cost of watching)"
                 )
         root = self.trials.effect(self.everything, lab.settings.threshold)
         if root is not None and lab.known.root is not None:
@@ -289,8 +289,9 @@ def _width(finding: Finding) -> float:
 
 
 def _dose(lab: Lab) -> float:
-    """The search's dose, unless a response bends below it: then the base dose."""
-    return lab.finalists.dose if lab.finalists.linear else lab.base_dose
+    """The search's dose, unless something bends below it or waits: then the base dose."""
+    safe = lab.finalists.linear and lab.most_dose(lab.everything) >= lab.finalists.dose * 2.0
+    return lab.finalists.dose if safe else lab.base_dose
 
 
 def _ratio_se(part: Estimate, whole: Estimate, covariance: float) -> float:

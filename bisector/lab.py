@@ -150,7 +150,9 @@ class Lab:
         """
         if self.settings.delay_ns is not None or self.settings.dose is not None:
             return 2.0 * self.base_dose
-        return max(2.0 * self.base_dose, min(1.0, self.most_dose(self.everything)))
+        return (
+            2.0 * self.base_dose if self.most_dose(self.everything) < 2.0 else 4.0 * self.base_dose
+        )
 
     def most_dose(self, targets: frozenset[str]) -> float:
         """The dose at which the waiting of a set becomes a good part of the time per unit."""

@@ -17,7 +17,7 @@ class ServingConfig:
     kernel_s: float
     pipelined: bool
     batch_size: int = 8
-    vocabulary: int = 1800
+    vocabulary: int = 2800
     queue_depth: int = 2
     tokens_per_request: int = 48
 
@@ -26,4 +26,4 @@ class ServingConfig:
         """The configuration whose throughput is limited by ``python`` or by the ``gpu``."""
         if bound == "python":
             return cls(kernel_s=0.0043, pipelined=False)
-        return cls(kernel_s=0.0080, pipelined=True)
+        return cls(kernel_s=0.0110, pipelined=True)

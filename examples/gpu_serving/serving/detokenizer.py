@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from serving.config import ServingConfig
 
-TAIL = 560
+TAIL = 880
 """Tokens that are decoded again with each new one: merges reach back."""
 
 STOP_WORDS = ("</s>", "<|end|>")
