@@ -4,7 +4,7 @@
 PYTHON ?= $(firstword $(shell .ci/pythons))
 VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
-BUDGET ?= 60s
+BUDGET ?= 85s
 
 .PHONY: demo test lint cases accuracy clean environment
 

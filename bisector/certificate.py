@@ -2,9 +2,9 @@
 
 Each block slows, next to an undelayed run, every member of the set alone (necessary), the set
 (sufficient), everything (what there is to explain) and everything but the set (complete), all at
-one dose within the range where the response is linear. Bounds are anytime-valid, so it may stop as
-soon as all is clear; members share the error by Holm's method. What fails is said; one retry has
-its own share of the error.
+one dose within the range where the response is linear (everything else at a coarser one: no effect
+there bounds all below). Bounds are anytime-valid, so it may stop as soon as all is clear; members
+share the error by Holm's method. What fails is said; one retry has its own share of the error.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ class _Attempt:
         self.chosen = Arm(chosen, self.dose)
         # Alone at the base dose: a coarse one could exceed the slack of hidden code.
         self.alone = [Arm(m.functions, lab.base_dose) for m in members]
-        self.rest = Arm(self.complement, self.dose)
-        """Everything else; falls back to the base dose where the certificate's exceeds slack."""
+        self.rest = Arm(self.complement, lab.top_dose)
+        """Everything else, at the coarse dose; at the base dose where that exceeds its slack."""
         self.shown: set[Arm] = set()
         """Members that need no more runs."""
         self.sufficient: bool | None = None

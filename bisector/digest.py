@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from injector.ledger import Entry, ProcessRecord
 
+LONGEST_UNCUT_S = 50e-3
+"""Work in one piece that a delay at its end cannot stand for, unless the whole run is measured."""
+
 REPEATED = 8
 """Code called at least this often says when the steady work began and ended."""
 
@@ -113,8 +116,10 @@ def digest(
         start_s, end_s = _steady(codes)
         shares = [_share(code, ends[id(code)], start_s, end_s) for code in codes]
     units = 1.0 if whole_run_is_unit else max((end_s - start_s) / time_per_unit_s, 1e-9)
-    functions = _functions(codes, shares, units, unresolved)
     header = records[0].header if records else {}
+    if header.get("backend") != "monitoring" and not whole_run_is_unit:
+        unresolved = _without_back_edges(codes) | unresolved
+    functions = _functions(codes, shares, units, unresolved)
     return Discovery(
         functions=functions,
         imports=tuple(imports),
@@ -149,6 +154,22 @@ def _code(entry: Entry, process: str, overheads: dict[str, float]) -> _Code:
         first_ns=first_ns,
         last_ns=last_ns,
     )
+
+
+def _without_back_edges(codes: list[_Code]) -> dict[str, str]:
+    """Code that computes for long in a call or two, where no event falls inside its loops.
+
+    A delay at entry or return would fall before or after what is measured.
+    """
+    return {
+        code.target: (
+            f"its {code.seconds[0]:.2g} s of work lie in a loop that makes no calls; only Python "
+            "3.12 and later can place a delay there"
+        )
+        for code in codes
+        if code.calls < REPEATED
+        and any(site[1] > LONGEST_UNCUT_S * site[0] for site in code.sites.values())
+    }
 
 
 def _end_ns(record: ProcessRecord) -> int:

@@ -73,6 +73,8 @@ class Engine:
             if lab.known.verdict == "insensitive":
                 lab.know(stop_reason="certified")
                 return
+            if lab.known.insensitive:
+                return
             lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
             try:
                 yield from search(lab)

@@ -62,6 +62,7 @@ def judge_root(lab: Lab) -> Steps:
             _check_fixed_time(lab, trials, low, high)
             _certify_insensitive(lab, _tightest(lab, trials, low, high))
             yield from _measure_slack(lab, trials, low, high)
+            _refuse_if_unresolved(lab)
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
         if verdict == "sensitive":
@@ -176,6 +177,19 @@ def _measure_slack(
         )
     elif response.slack > 0.0:
         lab.know(root=replace(_root(lab), slack_ns_per_unit=response.slack))
+
+
+def _refuse_if_unresolved(lab: Lab) -> None:
+    """Code that could not be slowed may be what matters: then nothing is certified."""
+    left = {t for entry in lab.known.unresolved for t in entry.functions}
+    functions = lab.discovery.functions if lab.discovery else ()
+    own = sum(f.own_s for f in functions if f.target in left)
+    if own > lab.settings.min_gain * lab.time_per_unit_s:
+        lab.know(verdict="inconclusive", stop_reason="budget")
+        lab.warn(
+            "slowing everything that could be slowed does not lower throughput, but "
+            f"{own / lab.time_per_unit_s:.0%} of the time per unit is in code that could not be"
+        )
 
 
 def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:

@@ -36,7 +36,7 @@ MASS_MARGIN = 1.25
 """Own times are estimates: a unit is taken to be able to gain this much more than its own time."""
 
 DOUBTFUL_RUNS = 6
-"""A finalist that shows less than half the threshold at the base dose after so many runs is let go."""
+"""A finalist below half the threshold after so many runs at the base dose is let go."""
 
 MAX_SWEEP_RUNS = 40
 """The same for a finalist at the small dose, where its effect is smaller."""
@@ -265,8 +265,8 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
         else:
             lab.leave_open(
                 member.functions,
-                f"lowers throughput when slowed by more, but slowed by {deciding.dose:.0%} it was not "
-                "seen to: it may be hidden code whose slack the larger dose exceeds",
+                f"lowers throughput when slowed by more, but not clearly by {deciding.dose:.0%}: "
+                "it may be hidden code whose slack the larger dose exceeds",
             )
     finalists.members = kept
 

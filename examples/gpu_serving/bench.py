@@ -20,9 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line; the defaults give a run of about 0.8 s."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bound", choices=("python", "gpu"), default="python")
-    parser.add_argument(
-        "--steps", type=int, default=85, help="decode steps in the measured window"
-    )
+    parser.add_argument("--steps", type=int, default=85, help="decode steps in the measured window")
     parser.add_argument("--warmup", type=int, default=5, help="decode steps before it")
     return parser.parse_args()
 

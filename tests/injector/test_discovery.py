@@ -182,9 +182,13 @@ THREADS = """
 
 
 def test_native_code_that_drops_the_gil_is_found(attached: Attached, compiled: bool) -> None:
-    run = attached(THREADS, Plan(mode="discover", compiled=compiled))
-    assert run.main.errors == []
-    squeeze = run.one("function", "__main__:squeeze")
+    # Both threads must be on a core at once for it to be seen: a busy machine may need more tries.
+    for _ in range(4):
+        run = attached(THREADS, Plan(mode="discover", compiled=compiled))
+        assert run.main.errors == []
+        squeeze = run.one("function", "__main__:squeeze")
+        if squeeze["nogil_ns"] > 3 * squeeze["gil_ns"]:
+            break
     assert squeeze["nogil_ns"] > 3 * squeeze["gil_ns"]
     sites = run.charged("__main__:squeeze", "nogil_ns")
     assert next(iter(sites))[0] == "call"

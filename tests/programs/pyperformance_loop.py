@@ -1,4 +1,4 @@
-"""One of pyperformance's own benchmarks, unmodified, in a plain loop: ``richards`` or ``deltablue``.
+"""One of pyperformance's own benchmarks, unmodified, in a plain loop (richards, deltablue).
 
 pyperf's runner starts workers with an emptied environment; the functions it would time are called
 here directly. Prints rounds per second.
