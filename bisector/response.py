@@ -16,7 +16,8 @@ from bisector.answer import Shape
 from bisector.statistics import t_quantile
 
 WOBBLE = 0.03
-"""Relative deviation from its model that a real response may show without meaning anything."""
+"""Deviation from its model, relative to itself, that a real response may show and mean nothing; a
+third of it relative to the largest effect (hidden programs lose a little before their hinge)."""
 
 CLEAR = 2.6
 """Standard errors that count as clear when shapes are told apart (about 99 %, two-sided)."""
@@ -24,8 +25,7 @@ CLEAR = 2.6
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One dose: injected time and effect ``t/t0 - 1``, with its standard error. ``x`` in any
-    unit."""
+    """One dose: injected time ``x`` (any unit), effect ``t/t0 - 1`` and its standard error."""
 
     x: float
     effect: float
@@ -61,7 +61,11 @@ def respond(points: Sequence[Point]) -> Response:
     if not points or not any(p.effect > CLEAR * p.se for p in points):
         slope, se = _line(points) if points else (0.0, 0.0)
         return Response("none", slope, se, points[-1].x if points else 0.0)
-    points = [Point(p.x, p.effect, math.hypot(p.se, WOBBLE * abs(p.effect))) for p in points]
+    most = max(p.effect for p in points)
+    points = [
+        Point(p.x, p.effect, math.hypot(p.se, WOBBLE * abs(p.effect), WOBBLE / 3.0 * most))
+        for p in points
+    ]
     slope, se = _line(points)
     if len(points) == 1:
         return Response("linear", slope, se, 0.0)
