@@ -18,6 +18,9 @@ from injector.ledger import Entry, ProcessRecord
 LONGEST_UNCUT_S = 50e-3
 """Work in one piece that a delay at its end cannot stand for, unless the whole run is measured."""
 
+REPEATED_SHARE = 0.2
+"""Repeated code with less than this share of all own time does not say when the work was done."""
+
 REPEATED = 8
 """Code called at least this often says when the steady work began and ended."""
 
@@ -113,7 +116,7 @@ def digest(
         shares = [1.0] * len(codes)
         start_s, end_s = window
     else:
-        start_s, end_s = _steady(codes)
+        start_s, end_s = _steady(codes, max(ends.values(), default=0))
         shares = [_share(code, ends[id(code)], start_s, end_s) for code in codes]
     units = 1.0 if whole_run_is_unit else max((end_s - start_s) / time_per_unit_s, 1e-9)
     header = records[0].header if records else {}
@@ -179,16 +182,17 @@ def _end_ns(record: ProcessRecord) -> int:
     return max(last, detached)
 
 
-def _steady(codes: list[_Code]) -> tuple[float, float]:
+def _steady(codes: list[_Code], end_ns: int) -> tuple[float, float]:
     """The hull of the steady work in seconds: own-time-weighted medians of first and last calls."""
     repeated = [code for code in codes if code.calls >= REPEATED and code.last_ns > code.first_ns]
-    if not repeated:
+    own = sum(sum(code.seconds) for code in codes)
+    if sum(sum(code.seconds) for code in repeated) < REPEATED_SHARE * own or not repeated:
+        # The work lies in code that is called a few times (a long loop): all that ran counts.
         times = [t for code in codes for t in (code.first_ns, code.last_ns) if t]
-        own = sum(sum(code.seconds) for code in codes)
         if not times:
             return 0.0, 1e-9
         start = min(times) / 1e9
-        return start, max(max(times) / 1e9, start + own, start + 1e-9)
+        return start, max(end_ns / 1e9, max(times) / 1e9, start + 1e-9)
     weights = [sum(code.seconds) + 1e-9 for code in repeated]
     start = _weighted_median([code.first_ns / 1e9 for code in repeated], weights)
     end = _weighted_median(

@@ -96,3 +96,10 @@ def test_sites_keep_their_function_s_own_time() -> None:
     spent = {site.at: (site.gil_s, site.wait_s) for site in code.sites}
     assert spent["entry"] == (0.0, pytest.approx(4e-3))
     assert spent["return"] == (pytest.approx(0.9e-3), 0.0)
+
+
+def test_work_in_a_script_s_body_is_not_left_out_for_the_imports_around_it() -> None:
+    body = function(1, "__main__:<module>", 1, 900 * MS, S, S)
+    load = function(2, "importlib:load", 50, 2 * MS, S, S + 5 * MS)
+    functions = made(process(body, load), unit_s=0.001)
+    assert functions["__main__:<module>"].gil_s == pytest.approx(0.9e-3 / 2, rel=0.2)
