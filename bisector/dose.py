@@ -18,8 +18,8 @@ NEGLIGIBLE_SHARE = 0.02
 DENSE_S = 10e-6
 """A site visited more often than once in this much of its code's own time is dense.
 
-A watched call costs some 60 to 100 ns more than it is counted for (the interpreter's fast path for
-that call is lost), which must stay far below the dose.
+A watched call costs more than it is counted for, since the interpreter's fast path for that call is
+lost; that must stay far below the dose.
 """
 
 LONGEST_S = 5e-3

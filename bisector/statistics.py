@@ -15,7 +15,7 @@ is paid for by replacing normal quantiles with Student's at the same tail probab
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -193,10 +193,6 @@ class Measurements:
     def count(self, arm: Hashable) -> int:
         """Runs of an arm so far."""
         return sum(1 for row in self._rows if row[0] == arm)
-
-    def arms(self) -> Iterable[Hashable]:
-        """Arms with at least one run."""
-        return dict.fromkeys(row[0] for row in self._rows)
 
     def fit(self) -> Fit:
         """The current fit; needs at least two runs of some arm for a variance."""

@@ -13,7 +13,7 @@ from functools import cached_property
 
 import networkx as nx
 
-from bisector.discovery import Discovery, Function
+from bisector.discovery import Function
 from strategies.protocol import Item
 
 ROOT = "*:*"
@@ -28,11 +28,6 @@ class Unit:
     functions: tuple[str, ...]
     mass: float
     path: tuple[str, ...]
-
-    @property
-    def is_subtree(self) -> bool:
-        """Whether this stands for several functions."""
-        return len(self.functions) > 1
 
     def item(self) -> Item:
         """The strategies' view of it."""
@@ -62,11 +57,6 @@ class Tree:
             path = _path(target, packages, names)
             self._paths[target] = path
             nx.add_path(self.graph, path)
-
-    @classmethod
-    def of(cls, discovery: Discovery) -> Tree:
-        """The tree of everything that ran."""
-        return cls(discovery.functions)
 
     def path(self, target: str) -> tuple[str, ...]:
         """From `*:*` down to the function itself."""
