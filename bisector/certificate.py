@@ -2,16 +2,18 @@
 
 Each block slows, next to an undelayed run, every member of the set alone (necessary), the set
 (sufficient), everything (what there is to explain) and everything but the set (complete), all at
-one dose within the range where the response is linear (everything else at a coarser one: no effect
-there bounds all below). Bounds are anytime-valid, so it may stop as soon as all is clear; members
-share the error by Holm's method. What fails is said; one retry has its own share of the error.
+one dose within the range where the response is linear. Everything else is slowed more, since no
+effect there bounds all below; so are set and everything where noise would hide the effect of the
+base dose, unless they disagree there. Bounds are anytime-valid, so it may stop as soon as all is
+clear; members share the error by Holm's method. What fails is said; one retry has its own share of
+the error.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from bisector.answer import Certificate, Finding, Interval
+from bisector.answer import Certificate, Effect, Finding, Interval
 from bisector.events import PhaseBegan
 from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
@@ -27,6 +29,10 @@ EXPLAINED_LEAST = 0.8
 
 MIN_BLOCKS = 3
 MAX_BLOCKS = 200
+QUIET = 0.06
+"""Noise of one run, relative to the effect of everything at the base dose, that needs no larger
+one: three blocks then tell the explained share to about 0.05."""
+
 AMPLIFIED = 1.2
 """A critical fraction surely above this is worth a warning."""
 
@@ -70,12 +76,10 @@ class _Attempt:
         self.lab = lab
         self.members = members
         self.alpha = alpha
-        self.dose = _dose(lab)
         self.trials = lab.trials()
-        chosen = frozenset().union(*(m.functions for m in members))
-        self.complement = lab.everything - chosen
-        self.everything = Arm(lab.everything, self.dose)
-        self.chosen = Arm(chosen, self.dose)
+        self.set = frozenset().union(*(m.functions for m in members))
+        self.complement = lab.everything - self.set
+        self._compare_at(_dose(lab))
         # Alone at the base dose: a coarse one could exceed the slack of hidden code.
         self.alone = [Arm(m.functions, lab.base_dose) for m in members]
         self.rest = Arm(self.complement, lab.top_dose)
@@ -89,6 +93,12 @@ class _Attempt:
         self.complement_matters = False
         self.refuted: set[str] = set()
         self.trouble = ""
+
+    def _compare_at(self, dose: float) -> None:
+        """Choose the dose at which the set is compared with everything."""
+        self.dose = dose
+        self.everything = Arm(self.lab.everything, dose)
+        self.chosen = Arm(self.set, dose)
 
     def run(self) -> Steps:
         """Blocks of all arms until all is clear; only of what is not, once most of it is."""
@@ -114,6 +124,8 @@ class _Attempt:
     def judge(self) -> bool:
         """Read the runs so far; True when every question has an answer."""
         lab, trials = self.lab, self.trials
+        if lab.is_hopeless(trials, self.everything) and self.dose > lab.base_dose:
+            self._compare_at(lab.base_dose)
         if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
             return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
         threshold = lab.settings.threshold
@@ -139,6 +151,10 @@ class _Attempt:
             sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
         elif explained.hi < EXPLAINED:
             sufficient = False
+        if sufficient is False and self.dose > lab.base_dose:
+            # What the set lacks may be hidden code whose slack the coarse dose exceeds.
+            self._compare_at(lab.base_dose)
+            return False
         complete, rest_gain_hi, rest_drop_hi = self._complete()
         self.sufficient, self.complete = sufficient, complete
         notes = self._notes()
@@ -226,16 +242,10 @@ class _Attempt:
             before = explored.get(member.target)
             if effect is None:
                 continue
-            if before is not None and _width(before) < 0.5 * (effect.gain.hi - effect.gain.lo):
-                # The budget cut the fresh runs short: what the search saw says more.
-                effect = before.effect
-            elif before is not None:
-                effect = replace(
-                    effect,
-                    shape=before.effect.shape,
-                    slack_ns_per_unit=before.effect.slack_ns_per_unit,
-                    curve=before.effect.curve,
-                )
+            if before is not None:
+                # Where the budget cut the fresh runs short, what the search saw says more.
+                cut_short = _width(before.effect) < 0.5 * _width(effect)
+                effect = before.effect if cut_short else _with_response(effect, before.effect)
             findings.append(
                 Finding(
                     member.target,
@@ -253,18 +263,9 @@ class _Attempt:
                     f"slowing {finding.target} costs {fraction.estimate:.2f} times the delay it "
                     "was given: something amplifies it (a lock, a cache, the cost of watching)"
                 )
-        root = self.trials.effect(self.everything, lab.settings.threshold)
-        if root is not None and lab.known.root is not None:
-            old = lab.known.root
-            lab.know(
-                root=replace(
-                    root,
-                    delay_ns=old.delay_ns,
-                    shape=old.shape,
-                    slack_ns_per_unit=old.slack_ns_per_unit,
-                    curve=old.curve,
-                )
-            )
+        root, old = self.trials.effect(self.everything, lab.settings.threshold), lab.known.root
+        if root is not None and old is not None and _width(root) < 2.0 * _width(old):
+            lab.know(root=_with_response(root, old))
         lab.know(
             sensitive=tuple(sorted(findings, key=lambda f: -f.effect.gain.estimate)),
             certificate=certificate,
@@ -284,14 +285,24 @@ class _Attempt:
         return tuple(notes)
 
 
-def _width(finding: Finding) -> float:
-    return finding.effect.gain.hi - finding.effect.gain.lo
+def _width(effect: Effect) -> float:
+    return effect.gain.hi - effect.gain.lo
+
+
+def _with_response(effect: Effect, sweep: Effect) -> Effect:
+    """A fresh effect with the shape, slack and curve that a sweep showed."""
+    return replace(
+        effect, shape=sweep.shape, slack_ns_per_unit=sweep.slack_ns_per_unit, curve=sweep.curve
+    )
 
 
 def _dose(lab: Lab) -> float:
-    """The search's dose, unless something bends below it or waits: then the base dose."""
-    safe = lab.finalists.linear and lab.most_dose(lab.everything) >= lab.finalists.dose * 2.0
-    return lab.finalists.dose if safe else lab.base_dose
+    """The base dose where noise is small against its effect, else the coarse one if nothing
+    bends."""
+    root = lab.known.root
+    effect = lab.base_dose * root.gain.estimate if root is not None else 0.0
+    quiet = lab.baseline.fit().sigma <= QUIET * effect
+    return lab.base_dose if quiet or not lab.finalists.linear else lab.top_dose
 
 
 def _ratio_se(part: Estimate, whole: Estimate, covariance: float) -> float:

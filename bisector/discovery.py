@@ -8,7 +8,7 @@ made from this and from nothing else.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +76,14 @@ class Function:
     def own_s(self) -> float:
         """Own time per unit, all states."""
         return self.gil_s + self.nogil_s + self.wait_s
+
+    def computing(self) -> Function:
+        """The same function with its waiting left out."""
+        codes = tuple(
+            replace(code, sites=tuple(replace(site, wait_s=0.0) for site in code.sites))
+            for code in self.codes
+        )
+        return replace(self, wait_s=0.0, codes=codes)
 
 
 @dataclass(frozen=True, slots=True)

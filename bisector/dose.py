@@ -42,7 +42,7 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
         dose
         for function in discovery.functions
         if function.target in request.targets
-        for dose in doses_of(function, request.dose)
+        for dose in doses_of(function if request.waits else function.computing(), request.dose)
     ]
     return Plan(doses=tuple(doses), event_ns=event_ns)
 
@@ -79,7 +79,13 @@ def _sites(code: CodeProfile, dose: float) -> tuple[Site, ...]:
             continue
         factor = dose * sum(seconds for _, seconds in rows) / held * 1e9
         sites += [
-            _site(site.at, site.offset, state, seconds / site.visits * factor)
+            Site(
+                site.at,  # type: ignore[arg-type]
+                site.offset,
+                state,
+                seconds / site.visits * factor,
+                dose if state == "wait" else 0.0,
+            )
             for site, seconds in kept
         ]
     return tuple(sites)
@@ -111,7 +117,3 @@ def _thinned(rows: list[tuple[SiteProfile, float]]) -> list[tuple[SiteProfile, f
             gathered[id(into)] += seconds
             gathered[id(site)] -= seconds
     return [(site, gathered[id(site)]) for site, _ in ordered]
-
-
-def _site(at: str, offset: int, state: State, delay_ns: float) -> Site:
-    return Site(at=at, offset=offset, state=state, delay_ns=delay_ns)  # type: ignore[arg-type]

@@ -31,6 +31,9 @@ FAILURES_ALLOWED = 2
 MOST_WAITING = 0.25
 """Waiting may be lengthened by this share of the time per unit at most."""
 
+PATIENCE = 0.02
+"""Share of the time left that one question may take before it is given up."""
+
 NOISE_DOF = 4.0
 """How many degrees of freedom the baseline's noise lends to a new stage at most."""
 
@@ -77,6 +80,8 @@ class Lab:
         self.discovery: Discovery | None = None
         self.tree = Tree(())
         self.own = OwnTime({})
+        self.computing = OwnTime({})
+        """The same without waiting."""
         self.everything: frozenset[str] = frozenset()
         self.finalists = Finalists()
         self.known = Answer(stop_reason="interrupted")
@@ -115,6 +120,8 @@ class Lab:
         usable = {f.target: f for f in chosen if f.unresolved is None and f.own_per_call_s > 0.0}
         self.tree = Tree(usable.values())
         self.own = OwnTime(usable, settings.delay_ns)
+        computing = {target: function.computing() for target, function in usable.items()}
+        self.computing = OwnTime(computing, settings.delay_ns)
         self.everything = frozenset(usable)
         for warning in discovery.warnings:
             self.warn(warning)
@@ -170,13 +177,18 @@ class Lab:
         t0 = self.time_per_unit_s
         return {t: self.own.per_unit_s(frozenset((t,))) / t0 for t in self.everything}
 
-    def trials(self) -> Trials:
+    def trials(self, own: OwnTime | None = None) -> Trials:
         """An empty set of runs for a stage; what the baseline says of the noise counts a little."""
         fit = self.baseline.fit()
-        return Trials(self.own, (fit.sigma, min(fit.dof, NOISE_DOF)))
+        return Trials(own or self.own, (fit.sigma, min(fit.dof, NOISE_DOF)))
 
     def run_block(self, trials: Trials, arms: Sequence[Arm], purpose: Purpose) -> Steps:
-        """One block: the control and each arm once, in random order, under the same conditions."""
+        """One block: the control and each arm once, in random order, under the same conditions.
+
+        An arm that is alone is run twice where controls are plenty: all blocks share them.
+        """
+        if len(arms) == 1 and 0 < trials.count(arms[0]) < trials.measurements.count(CONTROL) - 1:
+            arms = [*arms, *arms]
         self.block += 1
         self.experiments += 1
         block = self.block
@@ -242,6 +254,11 @@ class Lab:
             ),
         )
 
+    def patience(self, least: int) -> int:
+        """Runs after which noise is taken to have won: more where the budget allows for it."""
+        left_s = max(self.settings.budget_s - self.elapsed_s, 0.0)
+        return max(least, int(PATIENCE * left_s / max(self.wall_s, 1e-9)))
+
     def require_time(self, runs: float = 1.0) -> None:
         """Raise `BudgetOver` when the stage has no time for this many more runs."""
         if self.elapsed_s + (runs - 1.0) * self.wall_s >= self.deadline_s:
@@ -282,6 +299,7 @@ class Lab:
             targets=arm.targets,
             dose=arm.dose,
             limit_s=self._limit_s(arm.dose),
+            waits=arm.waits,
             label=self.tree.name(arm.targets),
         )
         observed = yield request
@@ -312,6 +330,7 @@ class Lab:
         targets: frozenset[str] = frozenset(),
         dose: float = 0.0,
         limit_s: float | None = None,
+        waits: bool = True,
         label: str = "",
     ) -> RunRequest:
         """The next request, numbered."""
@@ -325,6 +344,7 @@ class Lab:
             dose=dose,
             delay_ns=delay * dose if delay is not None and targets else None,
             limit_s=limit_s,
+            waits=waits,
             label=label,
         )
 

@@ -34,6 +34,8 @@ class RunRequest:
     dose: float = 0.0
     delay_ns: float | None = None
     limit_s: float | None = None
+    waits: bool = True
+    """Whether waiting is lengthened too; without, only what the functions compute."""
     label: str = ""
     """What the run tests, for people: a pattern or a few names."""
 

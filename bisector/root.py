@@ -22,8 +22,9 @@ from bisector.trials import Arm, Trials
 MIN_BLOCKS = 2
 MAX_BLOCKS = 60
 SLACK_RUNS = 2
-MOST_SLOWED = 16.0
-"""The largest dose tried when nothing lowers throughput."""
+LEAST_ADDED, MOST_ADDED = 0.25, 16.0
+"""What Python's work is made longer by in search of the slack, relative to the time per unit:
+at first, and at most."""
 
 FIXED_TIME_CALLS = 0.92
 """Slowed to twice the dose, a program that makes less than this share of the calls runs for a
@@ -61,7 +62,7 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "insensitive":
             _check_fixed_time(lab, trials, low, high)
             _certify_insensitive(lab, _tightest(lab, trials, low, high))
-            yield from _measure_slack(lab, trials, low, high)
+            yield from _measure_slack(lab)
             _refuse_if_unresolved(lab)
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
@@ -137,20 +138,23 @@ def _check_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> None:
         )
 
 
-def _measure_slack(
-    lab: Lab, trials: Trials, low: Arm, high: Arm
-) -> Generator[RunRequest, RunObserved, None]:
-    """Raise the dose until throughput falls, then once more: two positive doses find the hinge.
+def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
+    """Make Python's work longer until throughput falls, then once more: two positive doses find
+    the hinge.
 
-    These runs are fitted apart: beyond the hinge Python's own noise shows, which would blur the
-    bounds of the doses that showed nothing.
+    Only what the functions compute is slowed, since waits that are lengthened without end stop
+    being absorbed by what they wait for. These runs are fitted apart: beyond the hinge Python's
+    own noise shows, which would blur the bounds of the doses that showed nothing.
     """
-    beyond = lab.trials()
+    work_s = lab.computing.per_unit_s(lab.everything)
+    if work_s <= 0.0:
+        return
+    beyond = lab.trials(lab.computing)
     arms: list[Arm] = []
-    dose, positive = high.dose * 2.0, 0
+    added_s, positive = LEAST_ADDED * lab.time_per_unit_s, 0
     try:
-        while positive < 2 and dose <= MOST_SLOWED:
-            arm = Arm(lab.everything, dose)
+        while positive < 2 and added_s <= MOST_ADDED * lab.time_per_unit_s:
+            arm = Arm(lab.everything, added_s / work_s, waits=False)
             while beyond.count(arm) < SLACK_RUNS and not lab.is_hopeless(beyond, arm):
                 yield from lab.run_block(beyond, [arm], "sweep")
             if lab.is_hopeless(beyond, arm):
@@ -159,15 +163,17 @@ def _measure_slack(
             effect = beyond.fit().effect(arm)
             if effect.value > max(4.0 * effect.se, 0.02):
                 positive += 1
-                dose *= 1.5
+                added_s *= 1.5
             else:
-                dose *= 2.0
+                added_s *= 2.0
     except BudgetOver:
         pass
     root = _root(lab)
     tried = tuple(arm for arm in arms if beyond.count(arm))
-    response = respond([*trials.points((low, high)), *beyond.points(tried)])
-    curve = (*trials.curve((low, high)), *beyond.curve(tried)[1:])
+    if not tried:
+        return
+    response = respond(beyond.points(tried))
+    curve = beyond.curve(tried)
     lab.know(root=replace(root, shape=response.shape, curve=curve))
     if response.shape == "none":
         most = max(point.injected_ns_per_unit for point in curve)

@@ -30,7 +30,7 @@ POSITIVE_RUNS = 2
 """Runs before anything is taken to matter: one may have been disturbed from outside."""
 
 MAX_RUNS = 14
-"""Runs of one probe after which noise is taken to have won."""
+"""Runs of one probe after which noise is taken to have won, in a small budget."""
 
 MASS_MARGIN = 1.25
 """Own times are estimates: a unit is taken to be able to gain this much more than its own time."""
@@ -168,7 +168,7 @@ def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgem
         return "insensitive", ""
     if bounds.lo > 0.0 and bounds.estimate >= threshold and runs >= POSITIVE_RUNS:
         return "sensitive", ""
-    if runs >= MAX_RUNS:
+    if runs >= lab.patience(MAX_RUNS):
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):
             return "sensitive", ""
         return (
@@ -238,13 +238,13 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
     """
     finalists = lab.finalists
     base, top = lab.base_dose, lab.top_dose
-    for _ in range(2 * MAX_SWEEP_RUNS):
+    while True:
         wanted: list[Arm] = []
         for member in finalists.members:
             low, high = Arm(member.functions, base), Arm(member.functions, top)
             wanted += [arm for arm in (low, high) if trials.count(arm) < 2]
-            deciding = _deciding(lab, trials, member)
-            if not _is_decided(trials, deciding, threshold):
+            deciding = _deciding(lab, trials, member, threshold)
+            if not _is_decided(lab, trials, deciding, threshold):
                 wanted.append(deciding)
         wanted = [arm for arm in dict.fromkeys(wanted) if not lab.is_hopeless(trials, arm)]
         if not wanted:
@@ -254,7 +254,7 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
     kept = []
     for member in finalists.members:
         low, high = Arm(member.functions, base), Arm(member.functions, top)
-        deciding = _deciding(lab, trials, member)
+        deciding = _deciding(lab, trials, member, threshold)
         bounds = trials.bounds(deciding, ALPHA, threshold)
         if bounds is not None and bounds.lo > 0.0:
             member.gain = bounds
@@ -271,21 +271,24 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
     finalists.members = kept
 
 
-def _deciding(lab: Lab, trials: Trials, member: Finalist) -> Arm:
-    """The arm that decides: the base dose, or a third of it where the response bends."""
+def _deciding(lab: Lab, trials: Trials, member: Finalist, threshold: float) -> Arm:
+    """The arm that decides: the base dose, or a third of it where that shows an effect which the
+    larger dose's bends away from."""
     low, high = Arm(member.functions, lab.base_dose), Arm(member.functions, lab.top_dose)
-    if trials.count(low) >= 2 and _is_bent(trials, low, high):
+    bounds = trials.bounds(low, ALPHA, threshold) if trials.count(low) >= 2 else None
+    if bounds is not None and bounds.lo > 0.0 and _is_bent(trials, low, high):
         return Arm(member.functions, 0.3 * lab.base_dose)
     return low
 
 
-def _is_decided(trials: Trials, arm: Arm, threshold: float) -> bool:
+def _is_decided(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> bool:
     bounds = trials.bounds(arm, ALPHA, threshold)
     if bounds is None:
         return trials.count(arm) >= 2
     if trials.count(arm) >= DOUBTFUL_RUNS and bounds.estimate < 0.5 * threshold:
         return True
-    return trials.count(arm) >= MAX_SWEEP_RUNS or bounds.hi < threshold or bounds.lo > 0.0
+    given_up = trials.count(arm) >= lab.patience(MAX_SWEEP_RUNS)
+    return given_up or bounds.hi < threshold or bounds.lo > 0.0
 
 
 def _send_back(lab: Lab, member: Finalist, bound: float, arm: Arm, slack_ns: float) -> None:

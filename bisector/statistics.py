@@ -22,6 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 CONTROL: Hashable = "control"
+SCALES = (1.0, 3.0, 9.0)
+"""Relative effect sizes a confidence sequence is tuned to at once: noise is hard to foretell, and
+one that is tuned to a third of what it turns out to be is twice as wide."""
+
 CLOSE_SLOW, CLOSE_FAST = 1.25, 3.0
 """Residuals beyond this many standard deviations count less, with the square of their distance.
 
@@ -70,20 +74,32 @@ def normal_tail(z: float) -> float:
 def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
     """Half-width of a confidence sequence of total error ``alpha`` (both sides), valid at any time.
 
-    ``scale`` is the effect size the mixture is tuned to; the guarantee does not depend on it, only
-    the width does (it is narrowest when the standard error is a fraction of ``scale``).
+    ``scale`` is the smallest effect size the mixture is tuned to (it has equal parts for `SCALES`
+    times that); the guarantee does not depend on it, only the width does: it is narrowest while the
+    standard error is about a third of one of them.
     """
     if estimate.se <= 0.0:
         return 0.0
-    information = estimate.se**-2
-    prior = scale**-2
-    z = math.sqrt(
-        (information + prior)
-        / information
-        * (2.0 * math.log(1.0 / alpha) + math.log((information + prior) / prior))
-    )
-    tail = max(normal_tail(z), 1e-14)
-    return estimate.se * max(z, t_quantile(tail, estimate.dof))
+    parts = [(factor * scale / estimate.se) ** 2 for factor in SCALES]
+    # Each part is below exp(z²/2) and the mean reaches 1/alpha where one of them surely does.
+    squares = ((1.0 + q) / q * (2.0 * math.log(len(parts) / alpha) + math.log1p(q)) for q in parts)
+    low, high = 0.0, math.sqrt(min(squares))
+    for _ in range(40):
+        z = 0.5 * (low + high)
+        if _log_mixture(z, parts) < -math.log(alpha):
+            low = z
+        else:
+            high = z
+    tail = max(normal_tail(high), 1e-14)
+    return estimate.se * max(high, t_quantile(tail, estimate.dof))
+
+
+def _log_mixture(z: float, parts: Sequence[float]) -> float:
+    """Log of the mixture of likelihood ratios at ``z`` standard errors; each part is a normal prior
+    whose variance is that many times the squared standard error."""
+    logs = [0.5 * (z * z * q / (1.0 + q) - math.log1p(q)) for q in parts]
+    most = max(logs)
+    return most + math.log(sum(math.exp(x - most) for x in logs) / len(logs))
 
 
 def sequence_p_value(estimate: Estimate, scale: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from bisector.answer import CurvePoint, Effect, Interval
 from bisector.discovery import Function
-from bisector.observations import RunObserved
+from bisector.observations import Delivered, RunObserved
 from bisector.response import Point, respond
 from bisector.statistics import (
     CONTROL,
@@ -26,10 +26,15 @@ from bisector.statistics import (
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """A set of targets slowed at a dose (a multiple of ``--delay`` in classic mode)."""
+    """A set of targets slowed at a dose (a multiple of ``--delay`` in classic mode).
+
+    Without ``waits`` only what they compute is slowed: such arms have trials of their own, whose
+    `OwnTime` is made of `Function.computing`.
+    """
 
     targets: frozenset[str]
     dose: float
+    waits: bool = True
 
 
 class OwnTime:
@@ -43,10 +48,12 @@ class OwnTime:
         self.delay_ns = delay_ns
         self._per_unit: dict[str, float] = {}
         self._per_call: dict[str, float] = {}
+        self._waiting: dict[str, float] = {}
         for target, function in functions.items():
             if delay_ns is None:
                 self._per_unit[target] = function.own_s
                 self._per_call[target] = function.own_per_call_s
+                self._waiting[target] = function.wait_s / max(function.own_s, 1e-12)
             else:
                 self._per_unit[target] = function.calls * delay_ns / 1e9
                 self._per_call[target] = delay_ns / 1e9
@@ -55,9 +62,20 @@ class OwnTime:
         """Own time of a set per unit of work."""
         return sum(self._per_unit.get(target, 0.0) for target in targets)
 
-    def expected_s(self, calls: Mapping[str, float]) -> float:
-        """What a dose of 1 adds to this many calls."""
-        return sum(self._per_call.get(target, 0.0) * n for target, n in calls.items())
+    def expected_s(self, delivered: Mapping[str, Delivered], dose: float) -> float:
+        """What a dose of 1 adds to the calls that were made in a run slowed by ``dose``.
+
+        Waits among other code shrink when that is slowed, and are not always foreseen: what was not
+        waited was not there to be slowed, and does not make the dose of the rest smaller.
+        """
+        total = 0.0
+        for target, counted in delivered.items():
+            own = self._per_call.get(target, 0.0) * counted.calls
+            if len(delivered) > 1 and (waiting := self._waiting.get(target, 0.0)) > 0.0:
+                worked = (1.0 - waiting) * own
+                own = min(own, max(worked, counted.delayed_ns / 1e9 / max(dose, 1e-12)))
+            total += own
+        return total
 
 
 class Trials:
@@ -77,7 +95,7 @@ class Trials:
             self.measurements.add(CONTROL, block, time_s)
             return
         self.measurements.add(arm, block, time_s)
-        expected = self.own.expected_s({t: float(d.calls) for t, d in observed.delivered.items()})
+        expected = self.own.expected_s(observed.delivered, arm.dose)
         counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
         self._delivered.setdefault(arm, []).append((counted, expected))
         calls = sum(d.calls for d in observed.delivered.values())

@@ -100,9 +100,9 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
         finally:
             backend.uninstall()
 
-    at_entry: Specs = {"_callee": ((1, 0, 1, False, (0, 0.0), None, None), [])}
+    at_entry: Specs = {"_callee": ((1, 0, 1, False, (0.0, 0.0, 0.0, 0.0), None, None), [])}
     entry = (with_sites(at_entry, _loop) - plain) / _CALLS
-    jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), (0, 0.0))
+    jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), (0.0, 0.0, 0.0, 0.0))
     at_jumps: Specs = {"_turns": ((1, 0, 1, False, None, None, jumps), ["jump", "call", "return"])}
     site = (with_sites(at_jumps, _turns) - plain_turns) / _CALLS
     entry = max(0.0, entry)

@@ -14,6 +14,7 @@ from time import monotonic_ns
 from . import spin
 from .naming import OWN_FOLDER
 from .tracker import FLOOR_NS
+from .waits import Waits, follows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,12 +33,16 @@ class _Debts(_local):
 
     def __init__(self) -> None:
         self.owed = [0.0, 0.0, 0.0]
+        self.waits = Waits()
 
 
 class _Target:
     """What is known about one code object that is delayed or is the progress point."""
 
-    __slots__ = ("base", "entry", "every", "fixed", "progress", "resume", "seen", "sites")
+    __slots__ = (
+        *("base", "entry", "every", "fixed", "progress", "resume", "seen", "sites"),
+        "waits",
+    )
 
     def __init__(self, spec: DelaySpec) -> None:
         slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec
@@ -45,6 +50,8 @@ class _Target:
         self.progress = 8 * progress
         self.sites: dict[int, Visit] = sites or {}
         self.seen = 0
+        self.waits = any(map(follows, (self.entry, self.resume, *self.sites.values())))
+        """Whether the delays of any visit follow the waits seen."""
 
 
 class Delayer:
@@ -78,6 +85,8 @@ class Delayer:
                 target = known[1]
             if target is None:
                 return self._disable
+            if target.waits:
+                self._debts.waits.drop(target)
             if not self._in_window():
                 return None
             counters = self._counters
@@ -102,6 +111,8 @@ class Delayer:
             known = self._targets.get(id(code))
             if known is None or known[1] is None or known[1].resume is None:
                 return self._disable
+            if known[1].waits:
+                self._debts.waits.drop(known[1])
             if self._in_window():
                 self._visit(known[1], known[1].resume, self._entry_ns)
         except Exception as error:
@@ -122,16 +133,28 @@ class Delayer:
 
     def yield_(self, code: CodeType, offset: int, value: object) -> object:
         """PY_YIELD."""
-        return self._site(code, offset)
+        return self._leave(code, offset)
 
     def return_(self, code: CodeType, offset: int, value: object) -> object:
         """PY_RETURN."""
-        return self._site(code, offset)
+        return self._leave(code, offset)
 
     def forked(self, counters: memoryview[int]) -> None:
         """In a forked child."""
         self._counters = counters
         self._debts = _Debts()
+
+    def _leave(self, code: CodeType, offset: int) -> object:
+        """The end of a wait, where one is measured, and a site."""
+        known = self._targets.get(id(code))
+        if known is None or known[1] is None or not known[1].waits:
+            return self._site(code, offset)
+        try:
+            self._debts.waits.end(known[1])
+        except Exception as error:
+            self._failed(error)
+        self._site(code, offset)
+        return None
 
     def _site(self, code: CodeType, offset: int) -> object:
         try:
@@ -141,6 +164,8 @@ class Delayer:
             visit = known[1].sites.get(offset)
             if visit is None:
                 return self._disable
+            if known[1].waits:
+                self._debts.waits.end(known[1])
             if self._in_window():
                 self._visit(known[1], visit, self._site_ns)
         except Exception as error:
@@ -163,7 +188,21 @@ class Delayer:
         counters[base + 2] += event_ns
         if visit is None:
             return
-        state, ns = visit
+        if visit[0] > 0.0:
+            self._owe(target, 0, visit[0])
+        if visit[1] > 0.0:
+            self._owe(target, 1, visit[1])
+        if target.waits and follows(visit):
+            waits = self._debts.waits
+            self._owe(target, 2, waits.expect(id(visit), visit))
+            waits.begin(id(visit), target)
+        elif visit[2] > 0.0:
+            self._owe(target, 2, visit[2])
+
+    def _owe(self, target: _Target, state: int, ns: float) -> None:
+        """Add to the debt; pay it when it has reached the floor."""
+        counters = self._counters
+        base = target.base
         owed = self._debts.owed
         owed[state] += ns
         debt = owed[state]

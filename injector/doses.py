@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from .naming import frame_of, is_own, module_of
 from .tracker import FLOOR_NS, STATES
+from .waits import follows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class Doses:
             return self._dosed(code, target, sites, progress)
         if self._rules and self._rules.matches(module, code.co_qualname, code.co_filename):
             slot = self._slot("target", target, code)
-            entry = (0, max(0.0, self._delay_ns - self.event_ns[0]))
+            entry = (max(0.0, self._delay_ns - self.event_ns[0]), 0.0, 0.0, 0.0)
             fixed = self._delay_ns >= FLOOR_NS[0]
             return (slot, progress, self._every, fixed, entry, None, None)
         return (0, progress, 1, False, None, None, None) if progress else None
@@ -86,27 +87,26 @@ class Doses:
         sites, reason = self._backend.place(code, sites)
         if reason:
             self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
-        entry: Visit | None = None
-        resume: Visit | None = None
-        inside: dict[int, Visit] = {}
+        visits: dict[tuple[str, int], Visit] = {}
         for site in sites:
-            at = site["at"]
-            visit = self._visit(site)
-            if at == "entry":
-                entry = visit
-            elif at == "resume":
-                resume = visit
-            else:
-                inside[site["offset"]] = visit
+            key = (site["at"], site["offset"])
+            visits[key] = self._visit(site, visits.get(key, (0.0, 0.0, 0.0, 0.0)))
+        inside = {o: v for (at, o), v in visits.items() if at not in ("entry", "resume")}
+        entry, resume = visits.get(("entry", -1)), visits.get(("resume", -1))
         kinds = {site["at"] for site in sites} - {"entry"}
+        if any(map(follows, visits.values())):
+            kinds |= {"return", "yield"}
         if kinds:
             self._backend.arm(code, kinds)
         return (slot, progress, 1, False, entry, resume, inside)
 
-    def _visit(self, site: dict[str, Any]) -> Visit:
+    def _visit(self, site: dict[str, Any], other: Visit) -> Visit:
+        """The visit of a site, together with what other states have at the same place."""
         state = STATES.index(site["state"])
         cost = self.event_ns[0 if site["at"] in ("entry", "resume") else 1]
-        return (state, max(0.0, float(site["delay_ns"]) - (cost if state == 0 else 0)))
+        ns = list(other[:3])
+        ns[state] += max(0.0, float(site["delay_ns"]) - (cost if state == 0 else 0))
+        return (ns[0], ns[1], ns[2], max(other[3], float(site.get("share", 0.0))))
 
     def _slot(self, kind: str, target: str, code: CodeType) -> int:
         """The slot to count in; code that is made again and again (``exec``) shares one."""

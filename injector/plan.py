@@ -43,13 +43,16 @@ class Site:
 
     ``offset`` is the byte offset of the instruction in ``co_code`` (-1 for ``entry`` and
     ``resume``); ``delay_ns`` is added at every visit, on average: delays below the floor are
-    carried as a debt.
+    carried as a debt. With ``share``, in state ``wait``, each wait is made longer by that share of
+    itself as waits turn out in this run, and ``delay_ns`` only serves until that is known
+    (`injector.waits`).
     """
 
     at: At
     offset: int
     state: State
     delay_ns: float
+    share: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,9 +31,10 @@ if TYPE_CHECKING:
     from typing import Any, Protocol, TypeAlias
 
     Window: TypeAlias = tuple[int, int]
-    Visit: TypeAlias = tuple[int, float]
-    """A delay at a site: (state, ns to add to the debt). The state is an index into `STATES`; the
-    cost of the callback has been taken off already, so that it is never negative."""
+    Visit: TypeAlias = tuple[float, float, float, float]
+    """The delays at a site: ns to add to the debts, in the order of `STATES`, and a share. The cost
+    of the callback has been taken off already, so that none is negative. With a share the ns of a
+    wait follow the waits seen: see `injector.waits`."""
     DelaySpec: TypeAlias = tuple[
         int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None
     ]
@@ -65,9 +66,9 @@ class Delayer(Protocol):
     inside the window (start and resume: entry; at a site: site) adds it to ``gil_ns`` and
     ``delayed_ns``, whether or not it carries a delay. `start` counts the call.
 
-    A visit: ``debt[thread][state] += ns``; when the debt is at least the floor (or ``fixed`` and
-    positive) all of it is paid by `injector.spin` and ``debt -= delivered`` as measured, so that
-    overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` += delivered,
+    A visit, for each state with ns: ``debt[thread][state] += ns``; when the debt is at least the
+    floor (or ``fixed`` and positive) all of it is paid by `injector.spin` and ``debt -= delivered``
+    as measured, so that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` += delivered,
     ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
     """
 
@@ -97,10 +98,10 @@ class Delayer(Protocol):
         """JUMP: as `call`, and only backwards."""
 
     def yield_(self, code: CodeType, offset: int, value: object) -> object:
-        """PY_YIELD: as `call`."""
+        """PY_YIELD: as `call`; stays on where a wait is measured."""
 
     def return_(self, code: CodeType, offset: int, value: object) -> object:
-        """PY_RETURN: as `call`."""
+        """PY_RETURN: as `yield_`."""
 
     def forked(self, counters: memoryview[int]) -> None:
         """In a forked child: other counters from now on, no debts."""

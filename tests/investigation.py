@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import subprocess
 import sys
@@ -30,13 +31,15 @@ def investigate(
     budget: str = "60s",
     seed: int = 0,
     options: Sequence[str] = (),
+    keep: Path | None = None,
 ) -> Investigation:
-    """Investigate a script with this Python; nothing of the run is kept."""
-    with tempfile.TemporaryDirectory() as directory:
-        result = Path(directory) / "summary.json"
+    """Investigate a script with this Python; the run stays only in the directory ``keep``."""
+    with contextlib.ExitStack() as stack:
+        directory = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        result = directory / "summary.json"
         command = [sys.executable, "-m", "bisector", str(script)]
         command += ["--budget", budget, "--seed", str(seed), "--json", str(result), "--quiet"]
-        command += ["--output", str(Path(directory) / "run"), *options, "--", *arguments]
+        command += ["--output", str(directory / "run"), *options, "--", *arguments]
         done = subprocess.run(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
         )

@@ -1,6 +1,6 @@
 """The table of cases through the command line: one investigation each, compared with the truth.
 
-    python tests/table_of_cases.py [--budget 60s] [NAME...]
+    python tests/table_of_cases.py [--budget 60s] [--keep DIR] [NAME...]
 
 NAME is a program or a program with its argument (``ping_pong``, ``two_stage_threads-equal``). Exits
 with 1 if anything said was wrong; undecided cases are listed and do not count as wrong.
@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import platform
 import sys
+from pathlib import Path
 
 from cases.truth import CASES, Case
 from investigation import ROOT, investigate
@@ -23,13 +24,17 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these cases")
     parser.add_argument("--budget", default="60s")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="keep each run below DIR")
     return parser.parse_args()
 
 
-def judge(case: Case, budget: str, seed: int) -> tuple[str, str]:
+def judge(case: Case, budget: str, seed: int, keep: Path | None) -> tuple[str, str]:
     """One case's outcome and a line about it."""
     script = ROOT / "tests" / "cases" / case.program
-    done = investigate(script, case.args, budget=budget, seed=seed)
+    if keep:
+        keep = keep / case.name
+        keep.mkdir(parents=True, exist_ok=True)
+    done = investigate(script, case.args, budget=budget, seed=seed, keep=keep)
     if done.summary is None:
         return "wrong", f"exit {done.exit_code}, no summary: {done.errors.strip()[-300:]}"
     cost = done.summary["cost"]
@@ -56,7 +61,7 @@ def main() -> int:
     counts = {"right": 0, "undecided": 0, "wrong": 0}
     print(f"Python {platform.python_version()}, {arguments.budget} each")
     for case in chosen:
-        outcome, line = judge(case, arguments.budget, arguments.seed)
+        outcome, line = judge(case, arguments.budget, arguments.seed, arguments.keep)
         counts[outcome] += 1
         print(f"{outcome:9} {case.name:28} {line}", flush=True)
     print(", ".join(f"{count} {outcome}" for outcome, count in counts.items()))

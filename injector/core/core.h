@@ -31,7 +31,7 @@
 #define unlikely(x) __builtin_expect(!!(x), 0)
 
 /* How time is spent: the numbers of the states in every interface, and the order of counters. */
-enum state { GIL = 0, NOGIL = 1, WAIT = 2, STATES = 3, NO_STATE = -1 };
+enum state { GIL = 0, NOGIL = 1, WAIT = 2, STATES = 3 };
 
 /* What a callback answers. DISABLE becomes what the tracker was given as ``disable``. */
 enum answer { FAILED = -1, KEEP = 0, DISABLE = 1 };
@@ -193,12 +193,14 @@ record_get(PyObject *code, uint64_t owner, struct record **found)
 /* ---- thread.c: what is known of a thread ----------------------------------------------------- */
 
 struct frame; /* stack.h */
+struct waits; /* waits.c */
 
 struct thread {
     struct thread *next;
     atomic_int gone;       /* set at the end of the thread, by it, perhaps without the GIL */
     uint64_t owner;        /* serial of the tracker whose values these are */
     double owed[STATES];   /* the delayer's debts in ns; negative after an overshoot */
+    struct waits *waits;   /* what its waits have been; owned, NULL none yet */
     clockid_t clock;       /* CPU clock of the thread, for others to read */
     int has_clock;
     /* the observer's: */

@@ -4,6 +4,7 @@
  * and paid together with others.
  */
 #include "target.h"
+#include "waits.h"
 
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
@@ -38,16 +39,45 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
     uint64_t *counters = self->counters.base + WIDTH * target->slot;
     counters[GIL_NS] += (uint64_t)event_ns;
     counters[DELAYED_NS] += (uint64_t)event_ns;
-    if (visit->state == NO_STATE) {
+    if (!visit->present) {
         return;
     }
     struct thread *thread = thread_get(self->debtors);
     if (unlikely(thread == NULL)) {
         return; /* no memory: nothing is delayed, and nothing is counted as delayed */
     }
-    double debt = thread->owed[visit->state] += visit->ns;
-    if (unlikely(debt >= floor_ns[visit->state] || (target->fixed && debt > 0.0))) {
-        pay(self, target, thread, visit->state);
+    int follow = target->waits && waits_follow(visit);
+    for (enum state state = GIL; state < STATES; state++) {
+        double ns = visit->ns[state];
+        if (ns > 0.0) {
+            ns = follow && state == WAIT ? waits_expect(thread, visit) : ns;
+            double debt = thread->owed[state] += ns;
+            if (unlikely(debt >= floor_ns[state] || (target->fixed && debt > 0.0))) {
+                pay(self, target, thread, state);
+            }
+        }
+    }
+    if (follow) {
+        waits_begin(thread, visit, target);
+    }
+}
+
+/* An activation begins: one that ended with an exception has left its wait open. */
+static inline void
+begin(struct delayer *self, const struct target *target)
+{
+    struct thread *thread = target->waits ? thread_get(self->debtors) : NULL;
+    if (thread != NULL) {
+        waits_drop(thread, target);
+    }
+}
+
+void
+delayer_end(struct delayer *self, const struct target *target)
+{
+    struct thread *thread = target->waits ? thread_get(self->debtors) : NULL;
+    if (thread != NULL) {
+        waits_end(thread, target);
     }
 }
 
@@ -123,7 +153,7 @@ progress(struct delayer *self, int64_t slot)
 enum answer
 delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
 {
-    static const struct visit none = {NO_STATE, 0.0, 0, 0};
+    static const struct visit none;
     struct target *target = NULL;
     enum known known = record_get(code, self->serial, (struct record **)&target);
     if (unlikely(known == UNKNOWN)) {
@@ -132,6 +162,7 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
     if (known != RECORD) {
         return known == NOTHING ? DISABLE : FAILED;
     }
+    begin(self, target);
     if (!window_is_open(&self->window)) {
         return KEEP;
     }
@@ -151,9 +182,10 @@ delayer_resume(struct delayer *self, PyObject *code)
 {
     struct target *target = NULL;
     if (record_get(code, self->serial, (struct record **)&target) != RECORD
-        || target->resume.state == NO_STATE) {
+        || !target->resume.present) {
         return DISABLE;
     }
+    begin(self, target);
     if (target->slot && window_is_open(&self->window)) {
         visited(self, target, &target->resume, self->entry_ns);
     }
@@ -171,6 +203,7 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
     if (site == NULL) {
         return DISABLE;
     }
+    delayer_end(self, target);
     if (target->slot && window_is_open(&self->window)) {
         visited(self, target, site, self->site_ns);
     }
@@ -247,6 +280,25 @@ jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
     if (usable(self, args, count, 3)) {
         Py_ssize_t offset = offset_of(args[1]);
         answer = offset_of(args[2]) < offset ? delayer_site(self, args[0], offset) : DISABLE;
+    }
+    return finish(self, answer, 1);
+}
+
+/* PY_YIELD and PY_RETURN: the end of a wait, where one is measured, and a site. */
+static PyObject *
+leave(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = hold(object);
+    struct target *target = NULL;
+    enum answer answer = KEEP;
+    if (usable(self, args, count, 2)) {
+        int known = record_get(args[0], self->serial, (struct record **)&target) == RECORD;
+        int waits = known && target->waits;
+        if (waits) {
+            delayer_end(self, target);
+        }
+        answer = delayer_site(self, args[0], offset_of(args[1]));
+        answer = answer == DISABLE && waits ? KEEP : answer;
     }
     return finish(self, answer, 1);
 }
@@ -328,8 +380,8 @@ static PyMethodDef methods[] = {
     FAST("throw", throw, "PY_THROW: a resume too."),
     FAST("call", site, "CALL: the site's visit."),
     FAST("jump", jump, "JUMP: as call, and only backwards."),
-    FAST("yield_", site, "PY_YIELD: as call."),
-    FAST("return_", site, "PY_RETURN: as call."),
+    FAST("yield_", leave, "PY_YIELD: as call."),
+    FAST("return_", leave, "PY_RETURN: as call."),
     {"forked", forked, METH_O, "In a forked child: other counters from now on, no debts."},
     {NULL, NULL, 0, NULL},
 };

@@ -6,10 +6,11 @@
 
 /* A delay at a site. */
 struct visit {
-    enum state state; /* NO_STATE: none */
-    double ns;        /* to be added to the debt */
-    int is_call;      /* at a call instruction; known on 3.11 only, */
-    int is_open;      /* where no Python callee has been seen yet */
+    double ns[STATES]; /* to be added to the debts */
+    double share;      /* of a wait, to be added to it as it turns out; 0: always ns[WAIT] */
+    int present;       /* 0: there is no such visit */
+    int is_call;       /* at a call instruction; known on 3.11 only, */
+    int is_open;       /* where no Python callee has been seen yet */
 };
 
 /* What is known about one code object that is delayed or is the progress point. */
@@ -25,6 +26,7 @@ struct target {
     uint16_t *site_of;   /* by offset / 2: index into sites plus 1, 0 none; owned */
     struct visit *sites; /* owned */
     int open_calls;      /* sites that are open */
+    int waits;           /* whether the delays of any visit follow the waits seen */
 };
 
 struct delayer {
@@ -43,6 +45,9 @@ struct delayer {
 enum answer delayer_start(struct delayer *self, PyObject *code, PyObject *globals);
 enum answer delayer_resume(struct delayer *self, PyObject *code);
 enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset);
+
+/* A frame of the target ends or yields; before delayer_site. */
+void delayer_end(struct delayer *self, const struct target *target);
 
 /* Whether ``object`` is a Delayer of this module. */
 int delayer_check(PyObject *object);

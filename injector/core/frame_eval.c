@@ -152,13 +152,16 @@ run_target(struct delayer *delayer, struct target *target, PyThreadState *tstate
 {
     PyObject *code = Py_NewRef((PyObject *)frame->f_code);
     PyObject *result;
-    if (likely(target->units == 0)) {
+    if (likely(target->units == 0 && !target->waits)) {
         result = run(tstate, frame, throwflag, 0);
     }
     else {
         target->record.references++;
         Py_INCREF(delayer);
         result = run(tstate, frame, throwflag, target->open_calls > 0);
+        if (delayer == active) {
+            delayer_end(delayer, target);
+        }
         if (result != NULL && delayer == active) {
             visit_end(delayer, frame, code);
         }

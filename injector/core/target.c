@@ -1,6 +1,8 @@
 /* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset). */
 #include "target.h"
 
+#include "waits.h"
+
 #if PY_VERSION_HEX < 0x030C0000
 #include <opcode.h>
 #endif
@@ -14,26 +16,18 @@ destroy(struct record *record)
     PyMem_RawFree(target);
 }
 
-/* (state, ns), or None for no visit. */
+/* (gil ns, nogil ns, wait ns, share of a wait), or None for no visit. */
 static int
 read_visit(struct visit *visit, PyObject *tuple)
 {
-    int state = NO_STATE;
-    double ns = 0.0;
-    if (tuple != Py_None) {
-        if (!PyTuple_Check(tuple) || !PyArg_ParseTuple(tuple, "id;a visit is (state, ns)", &state, &ns)) {
-            if (!PyErr_Occurred()) {
-                PyErr_SetString(PyExc_TypeError, "a visit is a tuple (state, ns)");
-            }
-            return -1;
-        }
-        if (state < GIL || state >= STATES) {
-            PyErr_Format(PyExc_ValueError, "a visit's state is 0, 1 or 2, not %d", state);
-            return -1;
-        }
+    double *ns = visit->ns;
+    if (tuple != Py_None
+        && (!PyTuple_Check(tuple)
+            || !PyArg_ParseTuple(tuple, "dddd", &ns[GIL], &ns[NOGIL], &ns[WAIT], &visit->share))) {
+        PyErr_Format(PyExc_TypeError, "a visit is a tuple (gil, nogil, wait, share), not %R", tuple);
+        return -1;
     }
-    visit->state = (enum state)state;
-    visit->ns = ns;
+    visit->present = tuple != Py_None;
     return 0;
 }
 
@@ -82,6 +76,7 @@ read_sites(struct target *target, PyObject *sites)
         if (read_visit(&target->sites[index], value) < 0) {
             return -1;
         }
+        target->waits |= waits_follow(&target->sites[index]);
         target->site_of[offset_of(key) / 2] = ++index;
     }
     return 0;
@@ -133,6 +128,7 @@ read_spec(struct target *target, const struct counters *counters, PyObject *spec
         || read_visit(&target->resume, resume) < 0) {
         return -1;
     }
+    target->waits = waits_follow(&target->entry) || waits_follow(&target->resume);
     if (sites != Py_None && !PyDict_Check(sites)) {
         PyErr_Format(PyExc_TypeError, "sites must be a dict or None, not %.100s", Py_TYPE(sites)->tp_name);
         return -1;

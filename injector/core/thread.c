@@ -5,6 +5,7 @@
  * many entries as it ever had threads at once.
  */
 #include "stack.h"
+#include "waits.h"
 
 #include <pthread.h>
 
@@ -95,6 +96,7 @@ thread_claim(struct thread *thread, uint64_t owner)
     for (int state = GIL; state < STATES; state++) {
         thread->owed[state] = 0.0;
     }
+    waits_clear(thread);
     stack_clear(thread);
     thread->slot = 0;
     thread->asked = 0;

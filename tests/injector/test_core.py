@@ -54,8 +54,13 @@ def delayer(
     return make(view, resolve, on_error, DISABLE, (0, 0), event_ns)
 
 
+def visit(state: int, ns: float, share: float = 0.0) -> Any:
+    """One state's delay at a site."""
+    return (*(ns if s == state else 0.0 for s in range(3)), share)
+
+
 def entry(state: int = 0, ns: float = 0.0, slot: int = 1, every: int = 1) -> Any:
-    return (slot, 0, every, False, (state, ns), None, None)
+    return (slot, 0, every, False, visit(state, ns), None, None)
 
 
 # Spending time.
@@ -179,10 +184,10 @@ def test_debts_are_the_threads_own(make: Any) -> None:
     view = counters()
     tracker = delayer(make, view, lambda *_: entry(0, 1_400.0))
 
-    def visit() -> None:
+    def call() -> None:
         tracker.start(code, 0)
 
-    threads = [threading.Thread(target=visit) for _ in range(5)]
+    threads = [threading.Thread(target=call) for _ in range(5)]
     for thread in threads:
         thread.start()
         thread.join()
@@ -199,7 +204,8 @@ def test_debts_are_the_threads_own(make: Any) -> None:
 def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> None:
     code = code_of("f")
     view = counters()
-    spec = (1, 0, 1, True, None, (2, 100.0), {4: (0, 2_000.0), 10: (2, 1_000.0)})
+    sites = {4: visit(0, 2_000.0), 10: visit(2, 1_000.0)}
+    spec = (1, 0, 1, True, None, visit(2, 100.0), sites)
     tracker = delayer(make, view, lambda *_: spec, event_ns=(7, 3))
     assert tracker.start(code, 0) is None
     assert tracker.call(code, 4, len, None) is None
@@ -269,18 +275,76 @@ def test_nothing_leaks() -> None:
     assert alive() is None
 
 
+# Waits that are foretold.
+
+
+def waiting(tracker: Any, code: Any, seconds: float) -> None:
+    """One call of ``code`` that waits, perhaps, at its site 4."""
+    tracker.start(code, 0)
+    tracker.call(code, 4, time.sleep, None)
+    if seconds:
+        time.sleep(seconds)
+    assert tracker.return_(code, 10, None) is None  # stays on: the wait ends here
+
+
+@each_delayer
+def test_a_visit_that_will_not_wait_is_not_delayed(make: Any) -> None:
+    code = code_of("f")
+    view = counters()
+    tracker = delayer(make, view, lambda *_: (1, 0, 1, False, None, None, {4: visit(2, 5e5, 0.25)}))
+    for _ in range(30):  # a message: its header is waited for, its body is there then
+        waiting(tracker, code, 0.002)
+        waiting(tracker, code, 0.0)
+    delays, delayed = view[9:11]
+    # All headers but those by which the pattern is learnt, at a quarter of what they took.
+    assert 20 <= delays <= 38
+    assert delayed >= 20 * 500_000
+
+
+@each_delayer
+def test_each_thread_has_its_waits_made_longer_by_a_share_of_its_own(make: Any) -> None:
+    code = code_of("f")
+    views = counters()
+    tracker = delayer(make, views, lambda *_: (1, 0, 1, False, None, None, {4: visit(2, 1e6, 0.5)}))
+    delayed = []
+    for seconds in (0.001, 0.004):
+        before = views[10]
+
+        def run(each: float) -> None:
+            for _ in range(20):
+                waiting(tracker, code, each)
+
+        thread = threading.Thread(target=run, args=(seconds,))
+        thread.start()
+        thread.join()
+        delayed.append((views[10] - before) / 20)
+    assert delayed[0] < 1.5e6 < delayed[1]
+
+
+@each_delayer
+def test_without_a_share_every_visit_is_delayed_as_planned(make: Any) -> None:
+    code = code_of("f")
+    view = counters()
+    tracker = delayer(make, view, lambda *_: (1, 0, 1, False, None, None, {4: visit(2, 2e5)}))
+    for _ in range(10):
+        tracker.start(code, 0)
+        tracker.call(code, 4, time.sleep, None)
+        assert tracker.return_(code, 10, None) is DISABLE
+    assert view[9] >= 6  # overshoot is made up for
+
+
 # What must not happen.
 
 BAD_SPECS = [
     7,
     (1, 2),
-    (1, 0, 1, False, (5, 1.0), None, None),
+    (1, 0, 1, False, (0, 1.0), None, None),
     (1, 0, 1, False, 3, None, None),
-    (1, 0, 1, False, (0, "much"), None, None),
+    (1, 0, 1, False, (0.0, 0.0, "much", 0.0), None, None),
     (1, 0, 1, False, None, None, [1]),
-    (1, 0, 1, False, None, None, {-2: (0, 1.0)}),
-    (1, 0, 1, False, None, None, {"x": (0, 1.0)}),
-    (1, 0, 1, False, None, None, {2: None, 1 << 40: (0, 1.0)}),
+    (1, 0, 1, False, None, None, {-2: visit(0, 1.0)}),
+    (1, 0, 1, False, None, None, {"x": visit(0, 1.0)}),
+    (1, 0, 1, False, None, None, {2: None, 1 << 40: visit(0, 1.0)}),
     ("slot", 0, 1, False, None, None, None),
     (None, 0, 1, False, None, None, None),
     (1 << 80, 0, 1, False, None, None, None),
@@ -609,7 +673,7 @@ def test_threads_that_never_end_do_not_hinder_the_end_of_the_interpreter() -> No
 import threading, sys
 from injector import _core
 view = memoryview(bytearray(6400)).cast("Q")
-tracker = _core.Delayer(view, lambda *_: (1, 0, 1, True, (WHICH, 1e6), None, None),
+tracker = _core.Delayer(view, lambda *_: (1, 0, 1, True, WHICH, None, None),
                         print, None, (0, 0), (0, 0))
 def f(): pass
 def run():
@@ -621,9 +685,9 @@ while view[8] < 20:
     tracker.start(f.__code__, 0)
 print("end")
 """
-    for state in "012":
+    for state in range(3):
         done = subprocess.run(
-            [sys.executable, "-c", program.replace("WHICH", state)],
+            [sys.executable, "-c", program.replace("WHICH", repr(visit(state, 1e6)))],
             cwd=Path(__file__).parents[2],
             capture_output=True,
             text=True,
@@ -664,7 +728,7 @@ def instructions(function: Callable[..., Any], *names: str) -> dict[int, Any]:
     import dis
 
     found = (i.offset for i in dis.get_instructions(function) if i.opname in names)
-    return dict.fromkeys(found, (0, 2_000.0))
+    return dict.fromkeys(found, visit(0, 2_000.0))
 
 
 @pytest.fixture
@@ -701,7 +765,7 @@ def test_every_site_of_a_frame_is_visited_once_when_it_should(hooked: Any) -> No
 @only_311
 def test_a_generator_is_called_once_resumed_and_yields(hooked: Any) -> None:
     sites = instructions(yielding, "YIELD_VALUE")
-    view = hooked(yielding, (1, 0, 1, True, None, (2, 50_000.0), sites))
+    view = hooked(yielding, (1, 0, 1, True, None, visit(2, 50_000.0), sites))
     yielding()  # never started: not a call
     assert list(yielding()) == [1, 2]
     assert view[8] == 1
