@@ -47,7 +47,7 @@ def certify(lab: Lab) -> Steps:
     for attempt, share in enumerate((0.75 * alpha, 0.25 * alpha)):
         members = list(lab.finalists.members)
         if not members:
-            lab.warn("slowing everything lowers throughput, but no part of it was found that does")
+            lab.note("slowing everything lowers throughput, but no part of it was found that does")
             raise BudgetOver
         trial = _Attempt(lab, members, share)
         yield from trial.run()

@@ -93,6 +93,9 @@ def _waiting(summary: Summary, found: list[Sensitive], unit: str) -> str:
         alone = "" if len(found) == 1 else f" in {visible(found[0].target)} alone"
         share = f" ({about(min(gain.estimate, 1.0))} of the time per {unit}{alone})"
     limit = f"Throughput is limited by waiting in {names}{share}, not by Python's speed."
+    if found[0].co_critical_with:
+        together = listed([visible(found[0].target), *map(visible, found[0].co_critical_with)])
+        limit += f" {together} run side by side: shortening only one gains nothing."
     return limit + _rest(summary)
 
 
@@ -125,11 +128,21 @@ def _insensitive(summary: Summary) -> str:
     return text
 
 
+def _gave_up(summary: Summary) -> bool:
+    """Whether it ended without an answer before the budget did."""
+    cost = summary.cost
+    return cost.budget_s is not None and cost.wall_s < 0.9 * cost.budget_s
+
+
 def _why_undecided(summary: Summary) -> str:
     cost = summary.cost
     runs = counted(cost.runs, "run")
+    notes = summary.certificate.notes
     if summary.stop_reason == "interrupted":
         return f"Undecided: interrupted after {clock_s(cost.wall_s)} and {runs}."
+    if _gave_up(summary) and notes:
+        spent = f"Undecided after {clock_s(cost.wall_s)} and {runs}, with budget left"
+        return f"{spent}: {visible(notes[0])}."
     if summary.stop_reason == "budget" and cost.budget_s is not None:
         return f"Undecided when the budget of {clock_s(cost.budget_s)} ended ({runs})."
     return f"Undecided after {runs}: the certificate did not hold."
@@ -157,4 +170,6 @@ def _what_to_do(summary: Summary) -> str:
             f"Runs vary by {about(cv)}: longer runs, a quieter machine or a larger --budget would "
             "decide."
         )
+    if _gave_up(summary):
+        return "Longer runs would tell more."
     return "A larger --budget would decide."

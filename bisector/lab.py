@@ -214,6 +214,11 @@ class Lab:
             self.know(warnings=(*self.known.warnings, message))
             self.emit(Warned(message))
 
+    def note(self, reason: str) -> None:
+        """Say why nothing is certified, with the certificate."""
+        certificate = self.known.certificate
+        self.know(certificate=replace(certificate, notes=(reason, *certificate.notes)))
+
     def drain_events(self) -> list[Event]:
         """Events since the last call."""
         events, self._events = self._events, []

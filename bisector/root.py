@@ -192,7 +192,7 @@ def _refuse_if_unresolved(lab: Lab) -> None:
     own = sum(f.own_s for f in functions if f.target in left)
     if own > lab.settings.min_gain * lab.time_per_unit_s:
         lab.know(verdict="inconclusive", stop_reason="budget")
-        lab.warn(
+        lab.note(
             "slowing everything that could be slowed does not lower throughput, but "
             f"{own / lab.time_per_unit_s:.0%} of the time per unit is in code that could not be"
         )

@@ -68,8 +68,8 @@ class Delayer(Protocol):
 
     A visit, for each state with ns: ``debt[thread][state] += ns``; when the debt is at least the
     floor (or ``fixed`` and positive) all of it is paid by `injector.spin` and ``debt -= delivered``
-    as measured, so that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` += delivered,
-    ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
+    as measured, so that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and
+    ``delayed_ns`` += delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
     """
 
     def __init__(

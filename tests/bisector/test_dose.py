@@ -59,6 +59,27 @@ def test_states_are_kept_apart() -> None:
     }
 
 
+def test_only_waits_follow_what_is_seen() -> None:
+    (dose,) = doses_of(
+        function(
+            SiteProfile("entry", -1, 10.0, 0.0, 0.0, 4e-3),
+            SiteProfile("return", 40, 10.0, 2e-3, 0.0, 0.0),
+        ),
+        0.25,
+    )
+    assert {(s.state, s.share) for s in dose.sites} == {("wait", 0.25), ("gil", 0.0)}
+
+
+def test_without_waits_only_computing_is_slowed() -> None:
+    found = Discovery((function(SiteProfile("entry", -1, 10.0, 1e-3, 2e-3, 4e-3)),))
+    request = RunRequest(1, "sweep", 1, frozenset({"m:f"}), 0.5, waits=False)
+    (dose,) = plan_for(found, request, {}).doses
+    assert {(s.state, round(s.delay_ns)) for s in dose.sites} == {
+        ("gil", 500_000),
+        ("nogil", 1_000_000),
+    }
+
+
 def test_plans_by_purpose() -> None:
     found = Discovery((function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 0.0)),))
     targets = frozenset({"m:f"})

@@ -37,6 +37,15 @@ def test_python_bound_names_the_largest_its_gain_and_what_the_rest_is_worth():
     )
 
 
+def test_giving_up_with_budget_left_says_why_and_does_not_blame_the_budget():
+    given_up = replace(
+        answers.OUT_OF_BUDGET, certificate=Certificate(notes=("no part was found that does",))
+    )
+    text = says(given_up, replace(CONTEXT, wall_s=10.0, budget_s=600.0))
+    assert text.startswith("Undecided after 10 s and 141 runs, with budget left: no part was found")
+    assert "A larger --budget" not in text
+
+
 def test_device_bound_gives_the_slack():
     assert says(replace(answers.GPU_BOUND, unresolved=())) == (
         "Python is not the bottleneck: it could be 5.20 ms per token slower before throughput "
@@ -52,6 +61,16 @@ def test_waiting_is_called_waiting():
     text = says(answers.WAITING)
     assert f"waiting in {answers.WAIT} (98% of the time per token)" in text
     assert text.endswith("All other Python together could gain at most 0.2%.")
+
+
+def test_co_critical_waits_need_each_other_too():
+    waits = [answers.function(t, 0.1, wait_ms=6.0) for t in (answers.LEFT, answers.RIGHT)]
+    both = replace(
+        answers.CO_CRITICAL, discovery=replace(answers.DISCOVERY, functions=tuple(waits))
+    )
+    text = says(both)
+    assert "limited by waiting" in text
+    assert "shortening only one gains nothing" in text
 
 
 def test_co_critical_members_need_each_other():

@@ -75,6 +75,13 @@ def test_looking_after_every_block_keeps_the_error_rate() -> None:
     assert naive > 3 * wrong
 
 
+@given(st.floats(0.1, 1.5), st.sampled_from([0.01, 0.05, 0.2]))
+def test_a_sequence_tuned_to_too_small_an_effect_is_hardly_wider(se: float, alpha: float) -> None:
+    estimate = Estimate(0.0, se, 1e6)
+    best = min(sequence_radius(estimate, alpha, scale) for scale in (0.5, 1.0, 2.0, 4.0))
+    assert sequence_radius(estimate, alpha, 0.5) <= 1.25 * best
+
+
 @given(st.lists(st.floats(0.0, 1.0), min_size=1, max_size=12))
 def test_holm_is_monotone_and_never_below_the_raw_p_value(p_values: list[float]) -> None:
     adjusted = holm(p_values)

@@ -1,0 +1,35 @@
+"""Runs read as gains: the dose is what was delivered over what there was to be slowed."""
+
+from __future__ import annotations
+
+import pytest
+
+from bisector.discovery import Function
+from bisector.observations import Delivered, RunObserved
+from bisector.trials import Arm, OwnTime, Trials
+
+WORK = Function("m:work", "m.py", 1, 1.0, 2e-3, 0.0, 0.0)
+WAIT = Function("m:wait", "m.py", 9, 1.0, 0.0, 0.0, 8e-3)
+OWN = OwnTime({f.target: f for f in (WORK, WAIT)})
+
+
+def dose_of(delayed_s: dict[str, float], asked: float) -> float:
+    """The dose of one arm after one run of 100 calls of each target."""
+    trials = Trials(OWN)
+    arm = Arm(frozenset(delayed_s), asked)
+    delivered = {t: Delivered(100, 100, s * 1e9) for t, s in delayed_s.items()}
+    trials.add(arm, 1, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
+    return trials.dose(arm)
+
+
+def test_what_was_counted_is_the_dose() -> None:
+    assert dose_of({"m:work": 0.05, "m:wait": 0.2}, 0.25) == pytest.approx(0.25)
+    assert dose_of({"m:work": 0.04, "m:wait": 0.2}, 0.25) < 0.25
+
+
+def test_waits_that_shrank_do_not_make_the_dose_of_the_rest_smaller() -> None:
+    assert dose_of({"m:work": 0.05, "m:wait": 0.0}, 0.25) == pytest.approx(0.25)
+
+
+def test_a_wait_alone_has_the_dose_it_was_given() -> None:
+    assert dose_of({"m:wait": 0.1}, 0.25) == pytest.approx(0.125)
