@@ -33,6 +33,9 @@ QUIET = 0.06
 """Noise of one run, relative to the effect of everything at the base dose, that needs no larger
 one: three blocks then tell the explained share to about 0.05."""
 
+QUIET_ALONE = 0.4
+"""The same relative to the effect of a member alone: three blocks then show it."""
+
 AMPLIFIED = 1.2
 """A critical fraction surely above this is worth a warning."""
 
@@ -77,11 +80,12 @@ class _Attempt:
         self.members = members
         self.alpha = alpha
         self.trials = lab.trials()
+        self.noise = _noise(lab)
         self.set = frozenset().union(*(m.functions for m in members))
         self.complement = lab.everything - self.set
-        self._compare_at(_dose(lab))
-        # Alone at the base dose: a coarse one could exceed the slack of hidden code.
-        self.alone = [Arm(m.functions, lab.base_dose) for m in members]
+        quiet = self.noise <= QUIET * lab.base_dose * _gain(lab) or not lab.finalists.linear
+        self._compare_at(lab.base_dose if quiet else lab.top_dose)
+        self.alone = [Arm(m.functions, self._dose_alone(m)) for m in members]
         self.rest = Arm(self.complement, lab.top_dose)
         """Everything else, at the coarse dose; at the base dose where that exceeds its slack."""
         self.shown: set[Arm] = set()
@@ -93,6 +97,14 @@ class _Attempt:
         self.complement_matters = False
         self.refuted: set[str] = set()
         self.trouble = ""
+
+    def _dose_alone(self, member: Finalist) -> float:
+        """The base dose, since a coarse one could exceed the slack of hidden code; where noise
+        would hide a small member's effect the coarse one, which the base dose then has to bear
+        out."""
+        effect = self.lab.base_dose * member.gain.estimate
+        quiet = self.noise <= QUIET_ALONE * effect
+        return self.lab.base_dose if quiet or not self.lab.finalists.linear else self.lab.top_dose
 
     def _compare_at(self, dose: float) -> None:
         """Choose the dose at which the set is compared with everything."""
@@ -115,6 +127,7 @@ class _Attempt:
 
     def _wanted(self) -> list[Arm]:
         arms = [arm for arm in self.alone if arm not in self.shown]
+        arms += [Arm(arm.targets, self.lab.base_dose) for arm in arms]
         if self.sufficient is None:
             arms += [self.chosen, self.everything]
         if self.complete is None:
@@ -126,6 +139,15 @@ class _Attempt:
         lab, trials = self.lab, self.trials
         if lab.is_hopeless(trials, self.everything) and self.dose > lab.base_dose:
             self._compare_at(lab.base_dose)
+        bases = [Arm(arm.targets, lab.base_dose) for arm in self.alone]
+        borne_out = [
+            True if arm == base else trials.bears_out(base, arm)
+            for arm, base in zip(self.alone, bases, strict=True)
+        ]
+        self.alone = [
+            base if borne is False else arm
+            for arm, base, borne in zip(self.alone, bases, borne_out, strict=True)
+        ]
         if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
             return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
         threshold = lab.settings.threshold
@@ -134,11 +156,11 @@ class _Attempt:
             sequence_p_value(fit.effect(arm), trials.scale(arm, threshold)) for arm in self.alone
         ]
         adjusted = holm(p_values)
-        necessary = all(p <= self.alpha for p in adjusted)
+        necessary = all(p <= self.alpha for p in adjusted) and all(borne_out)
         self.shown = {
             arm
-            for arm, p in zip(self.alone, p_values, strict=True)
-            if p <= self.alpha / len(self.alone)
+            for arm, p, borne in zip(self.alone, p_values, borne_out, strict=True)
+            if borne and p <= self.alpha / len(self.alone)
         }
         self.refuted = {
             m.target
@@ -181,10 +203,7 @@ class _Attempt:
 
     def _is_refuted(self, arm: Arm) -> bool:
         """Whether fresh runs put a member below the threshold, or show next to nothing of it."""
-        root = self.lab.known.root
-        if root is None:
-            return False
-        least = self.lab.settings.threshold * root.gain.estimate
+        least = self.lab.settings.threshold * _gain(self.lab)
         bounds = self.trials.bounds(arm, self.alpha, least)
         if bounds is None:
             return True
@@ -296,13 +315,15 @@ def _with_response(effect: Effect, sweep: Effect) -> Effect:
     )
 
 
-def _dose(lab: Lab) -> float:
-    """The base dose where noise is small against its effect, else the coarse one if nothing
-    bends."""
-    root = lab.known.root
-    effect = lab.base_dose * root.gain.estimate if root is not None else 0.0
-    quiet = lab.baseline.fit().sigma <= QUIET * effect
-    return lab.base_dose if quiet or not lab.finalists.linear else lab.top_dose
+def _noise(lab: Lab) -> float:
+    """Noise of one run, by undelayed and by slowed ones."""
+    sigma = lab.baseline.fit().sigma
+    slowed = lab.finalists.trials
+    return max(sigma, slowed.fit().sigma) if slowed is not None else sigma
+
+
+def _gain(lab: Lab) -> float:
+    return lab.known.root.gain.estimate if lab.known.root is not None else 0.0
 
 
 def _ratio_se(part: Estimate, whole: Estimate, covariance: float) -> float:

@@ -244,7 +244,10 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
             low, high = Arm(member.functions, base), Arm(member.functions, top)
             wanted += [arm for arm in (low, high) if trials.count(arm) < 2]
             deciding = _deciding(lab, trials, member, threshold)
-            if not _is_decided(lab, trials, deciding, threshold):
+            if not (
+                _is_decided(lab, trials, deciding, threshold)
+                or _is_linear(trials, low, high, threshold)
+            ):
                 wanted.append(deciding)
         wanted = [arm for arm in dict.fromkeys(wanted) if not lab.is_hopeless(trials, arm)]
         if not wanted:
@@ -256,9 +259,13 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
         low, high = Arm(member.functions, base), Arm(member.functions, top)
         deciding = _deciding(lab, trials, member, threshold)
         bounds = trials.bounds(deciding, ALPHA, threshold)
+        coarse = trials.bounds(high, ALPHA, threshold)
         if bounds is not None and bounds.lo > 0.0:
             member.gain = bounds
             finalists.linear = finalists.linear and deciding == low
+            kept.append(member)
+        elif coarse is not None and deciding == low and _is_linear(trials, low, high, threshold):
+            member.gain = coarse
             kept.append(member)
         elif bounds is not None and bounds.hi < threshold:
             _send_back(lab, member, bounds.hi, deciding, respond(trials.points((low, high))).slack)
@@ -289,6 +296,12 @@ def _is_decided(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> bool:
         return True
     given_up = trials.count(arm) >= lab.patience(MAX_SWEEP_RUNS)
     return given_up or bounds.hi < threshold or bounds.lo > 0.0
+
+
+def _is_linear(trials: Trials, low: Arm, high: Arm, threshold: float) -> bool:
+    """Whether the coarse dose shows an effect that the small one bears out."""
+    coarse = trials.bounds(high, ALPHA, threshold)
+    return coarse is not None and coarse.lo > 0.0 and trials.bears_out(low, high) is True
 
 
 def _send_back(lab: Lab, member: Finalist, bound: float, arm: Arm, slack_ns: float) -> None:

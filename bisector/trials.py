@@ -23,6 +23,10 @@ from bisector.statistics import (
     sequence_radius,
 )
 
+TOLD_APART = 0.35
+"""Standard error, relative to what a straight line predicts, at which half of that is told from
+nothing (wrongly once in 13 times, which is why the certificate looks again)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -181,6 +185,19 @@ class Trials:
             slack_ns_per_unit=response.slack if response.slack > 0.0 else None,
             curve=self.curve(arms),
         )
+
+    def bears_out(self, low: Arm, high: Arm) -> bool | None:
+        """Whether a small dose shows at least half of what a straight line to a coarse one says.
+
+        None while noise could say either. Hidden code whose slack lies between the doses shows
+        nothing at the small one.
+        """
+        small, coarse = self.gain(low), self.gain(high)
+        if small is None or coarse is None or coarse.value <= 0.0:
+            return None
+        if self.count(low) < 2 or small.se > TOLD_APART * coarse.value:
+            return None
+        return small.value >= 0.5 * coarse.value
 
     def points(self, arms: tuple[Arm, ...]) -> list[Point]:
         """Dose-response points: x is injected ns per unit, y the effect on t/t0 - 1."""
