@@ -40,7 +40,7 @@ AMPLIFIED = 1.2
 """A critical fraction surely above this is worth a warning."""
 
 DOUBTFUL_RUNS = 12
-"""A member that still shows less than half the threshold after this many runs is let go."""
+"""A member that is unlikely to reach the threshold after this many runs is let go."""
 
 
 def certify(lab: Lab) -> Steps:
@@ -196,6 +196,8 @@ class _Attempt:
                 notes=notes,
             ),
         )
+        if complete and rest_gain_hi is not None:
+            self._bound_what_is_open(rest_gain_hi)
         self.certified = bool(necessary and sufficient and complete)
         self.complement_matters = complete is False
         self.trouble = "; ".join(notes)
@@ -207,8 +209,8 @@ class _Attempt:
         bounds = self.trials.bounds(arm, self.alpha, least)
         if bounds is None:
             return True
-        doubtful = self.trials.count(arm) >= DOUBTFUL_RUNS and bounds.estimate < 0.5 * least
-        return bounds.hi < least or doubtful
+        doubtful = self.trials.count(arm) >= DOUBTFUL_RUNS
+        return bounds.hi < least or (doubtful and self.trials.is_unlikely(arm, least))
 
     def _explained(self) -> Interval:
         """Effect of the set over effect of everything; scaled where the set was dosed
@@ -248,6 +250,19 @@ class _Attempt:
             # Monotone: no effect at a coarse dose would have settled it; an effect may be slack.
             self.rest, complete = base, None
         return complete, bounds.hi, effect_hi / (1.0 + effect_hi)
+
+    def _bound_what_is_open(self, gain_hi: float) -> None:
+        """What the search left open was slowed with everything else: no part of that can gain more
+        than all of it."""
+        known = self.lab.known
+        bounded = [u for u in known.unresolved if self.complement.issuperset(u.functions)]
+        pruned = [
+            self.lab.pruned(u.functions, "measured", gain_hi, self.rest.dose) for u in bounded
+        ]
+        self.lab.know(
+            unresolved=tuple(u for u in known.unresolved if u not in bounded),
+            insensitive=(*known.insensitive, *pruned),
+        )
 
     def _publish(self, adjusted: list[float], certificate: Certificate) -> None:
         """Fresh effects replace the search's; shape, slack and curve come from its sweep."""

@@ -28,9 +28,6 @@ FAILURES_ALLOWED = 2
 """An undelayed benchmark that fails more often than this in a row ends the investigation."""
 
 
-MOST_WAITING = 0.25
-"""Waiting may be lengthened by this share of the time per unit at most."""
-
 PATIENCE = 0.02
 """Share of the time left that one question may take before it is given up."""
 
@@ -150,22 +147,9 @@ class Lab:
 
     @property
     def top_dose(self) -> float:
-        """The coarse dose: more power, more risk of exceeding slack.
-
-        Where waiting is a good part of own time it stays well below 1: a wait that is made to
-        start a whole wait later is no longer absorbed by what it waits for.
-        """
-        if self.settings.delay_ns is not None or self.settings.dose is not None:
-            return 2.0 * self.base_dose
-        return (
-            2.0 * self.base_dose if self.most_dose(self.everything) < 2.0 else 4.0 * self.base_dose
-        )
-
-    def most_dose(self, targets: frozenset[str]) -> float:
-        """The dose at which the waiting of a set becomes a good part of the time per unit."""
-        functions = self.discovery.functions if self.discovery else ()
-        waiting = sum(f.wait_s for f in functions if f.target in targets)
-        return MOST_WAITING * self.time_per_unit_s / max(waiting, 1e-12)
+        """The coarse dose: more power, more risk of exceeding slack."""
+        given = self.settings.delay_ns is not None or self.settings.dose is not None
+        return (2.0 if given else 4.0) * self.base_dose
 
     @property
     def time_per_unit_s(self) -> float:

@@ -29,6 +29,10 @@ ALPHA = 0.15
 POSITIVE_RUNS = 2
 """Runs before anything is taken to matter: one may have been disturbed from outside."""
 
+UNLIKELY_RUNS = 3
+"""Runs after which what probably does not matter is set aside: the certificate slows all of that
+together, and bounds it in far fewer runs than the search could one by one."""
+
 MAX_RUNS = 14
 """Runs of one probe after which noise is taken to have won, in a small budget."""
 
@@ -36,7 +40,7 @@ MASS_MARGIN = 1.25
 """Own times are estimates: a unit is taken to be able to gain this much more than its own time."""
 
 DOUBTFUL_RUNS = 6
-"""A finalist below half the threshold after so many runs at the base dose is let go."""
+"""A finalist that is unlikely to matter after so many runs at the base dose is let go."""
 
 MAX_SWEEP_RUNS = 40
 """The same for a finalist at the small dose, where its effect is smaller."""
@@ -107,8 +111,7 @@ def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
     if lab.settings.dose is not None or lab.settings.delay_ns is not None:
         return usual
     share = lab.own.per_unit_s(targets) / lab.time_per_unit_s
-    amplified = min(MOST_AMPLIFIED, lab.base_dose / max(share, 1e-9), lab.most_dose(targets))
-    return max(usual, amplified)
+    return max(usual, min(MOST_AMPLIFIED, lab.base_dose / max(share, 1e-9)))
 
 
 def reserve_s(lab: Lab) -> float:
@@ -168,6 +171,8 @@ def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgem
         return "insensitive", ""
     if bounds.lo > 0.0 and bounds.estimate >= threshold and runs >= POSITIVE_RUNS:
         return "sensitive", ""
+    if runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, threshold):
+        return "insensitive", ""  # its bound is not below the threshold: see _take_over
     if runs >= lab.patience(MAX_RUNS):
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):
             return "sensitive", ""
@@ -214,15 +219,22 @@ def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold
             )
         )
     dose = finalists.dose
+    set_aside = [clear for clear in result.cleared if clear.hi >= threshold]
     lab.know(
         insensitive=(
             *lab.known.insensitive,
             *(
                 lab.pruned(_functions(Probe(clear.items), by_name), "measured", clear.hi, dose)
                 for clear in result.cleared
+                if clear not in set_aside
             ),
         ),
     )
+    for clear in set_aside:
+        lab.leave_open(
+            _functions(Probe(clear.items), by_name),
+            f"probably does not matter: at most {max(clear.hi, 0.0):.1%}, by the search alone",
+        )
     for entry in result.open:
         lab.leave_open(_functions(Probe(entry.items), by_name), entry.reason)
     if finalists.trials is not None:
@@ -292,7 +304,7 @@ def _is_decided(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> bool:
     bounds = trials.bounds(arm, ALPHA, threshold)
     if bounds is None:
         return trials.count(arm) >= 2
-    if trials.count(arm) >= DOUBTFUL_RUNS and bounds.estimate < 0.5 * threshold:
+    if trials.count(arm) >= DOUBTFUL_RUNS and trials.is_unlikely(arm, threshold):
         return True
     given_up = trials.count(arm) >= lab.patience(MAX_SWEEP_RUNS)
     return given_up or bounds.hi < threshold or bounds.lo > 0.0

@@ -186,6 +186,11 @@ class Trials:
             curve=self.curve(arms),
         )
 
+    def is_unlikely(self, arm: Arm, threshold: float) -> bool:
+        """Whether the gain is below ``threshold`` by a standard error: a hint, not a bound."""
+        gain = self.gain(arm)
+        return gain is not None and gain.value + gain.se < threshold
+
     def bears_out(self, low: Arm, high: Arm) -> bool | None:
         """Whether a small dose shows at least half of what a straight line to a coarse one says.
 
