@@ -33,8 +33,8 @@ QUIET = 0.06
 """Noise of one run, relative to the effect of everything at the base dose, that needs no larger
 one: three blocks then tell the explained share to about 0.05."""
 
-QUIET_ALONE = 0.4
-"""The same relative to the effect of a member alone: three blocks then show it."""
+QUIET_ALONE = 0.15
+"""The same relative to the effect of a member alone: three blocks then tell its gain to a tenth."""
 
 AMPLIFIED = 1.2
 """A critical fraction surely above this is worth a warning."""
@@ -173,9 +173,10 @@ class _Attempt:
             sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
         elif explained.hi < EXPLAINED:
             sufficient = False
-        if sufficient is False and self.dose > lab.base_dose:
+        lacking = sufficient is False or (sufficient is None and explained.estimate < EXPLAINED)
+        if lacking and self.dose > lab.base_dose:
             # What the set lacks may be hidden code whose slack the coarse dose exceeds.
-            self._compare_at(lab.base_dose)
+            self._compare_at(max(lab.base_dose, 0.5 * self.dose))
             return False
         complete, rest_gain_hi, rest_drop_hi = self._complete()
         self.sufficient, self.complete = sufficient, complete

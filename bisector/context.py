@@ -18,7 +18,7 @@ from bisector import __version__
 from bisector.metric import Metric
 from bisector.settings import Settings
 from bisector.summary import MetricInfo, RunContext
-from bisector.workload import Workload
+from bisector.workload import Workload, usable_cores
 
 UNRESOLVED_METRIC = MetricInfo("unknown", "", "not measured yet")
 
@@ -88,11 +88,10 @@ def _plain(settings: Settings) -> dict[str, Any]:
 
 def _environment() -> dict[str, str | int | float | None]:
     """What a reader of the result may want to know of the machine; nothing that identifies it."""
-    usable = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "os": platform.system(),
         "machine": platform.machine(),
-        "cpus": usable,
+        "cpus": usable_cores(),
         "load_1m": round(os.getloadavg()[0], 2),
         "python": platform.python_version(),
     }

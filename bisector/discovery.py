@@ -103,6 +103,8 @@ class Discovery:
     processes: int = 0
     lanes: int = 0
     """Threads in which anything ran, over all processes; 0 where unknown."""
+    cores: int = 0
+    """Processors the benchmark may use; 0 where unknown."""
     backend: str = ""
     compiled: bool = False
     warnings: tuple[str, ...] = field(default=())

@@ -30,7 +30,7 @@ from bisector.quantities import format_time
 from bisector.run_directory import unusable
 from bisector.settings import Settings
 from bisector.warden import Ended, Launch, Warden
-from bisector.workload import Workload
+from bisector.workload import Workload, usable_cores
 from injector.ledger import ProcessRecord, read_records
 
 TOO_FAST_S = 0.02
@@ -247,6 +247,7 @@ class RunExecutor:
                 whole_run_is_unit=self.metric.is_time,
                 overheads=self.calibration.discover_ns,
             )
+            discovery = replace(discovery, cores=usable_cores())
         return RunObserved(
             request.seq,
             "ok",

@@ -31,6 +31,9 @@ FAILURES_ALLOWED = 2
 PATIENCE = 0.02
 """Share of the time left that one question may take before it is given up."""
 
+MOST_BUSY = 0.75
+"""Share of the processors that a slowed program may keep busy."""
+
 NOISE_DOF = 4.0
 """How many degrees of freedom the baseline's noise lends to a new stage at most."""
 
@@ -147,9 +150,21 @@ class Lab:
 
     @property
     def top_dose(self) -> float:
-        """The coarse dose: more power, more risk of exceeding slack."""
+        """The coarse dose: more power, more risk of exceeding slack.
+
+        Smaller where several lanes, slowed that much, would begin to compete for processors.
+        """
         given = self.settings.delay_ns is not None or self.settings.dose is not None
-        return (2.0 if given else 4.0) * self.base_dose
+        coarse = 4.0 * self.base_dose
+        return 2.0 * self.base_dose if given or self._is_crowded(coarse) else coarse
+
+    def _is_crowded(self, dose: float) -> bool:
+        """Whether the program would keep most of the processors busy at this dose."""
+        found = self.discovery
+        if found is None or found.lanes == 1 or found.cores == 0:
+            return False
+        busy = self.computing.per_unit_s(self.everything) / self.time_per_unit_s
+        return busy * (1.0 + dose) > MOST_BUSY * found.cores
 
     @property
     def time_per_unit_s(self) -> float:

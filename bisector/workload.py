@@ -232,3 +232,10 @@ def _probe(python: str, script: Path | None, settings: Settings) -> None:
         if kind == "ValueError" or "codec can't decode" in message or "Non-UTF-8" in message:
             raise UsageError(f"{settings.script} is not Python: {message}")
         raise UsageError(f"{settings.script}, line {line}: syntax error: {message}; mend it first")
+
+
+def usable_cores() -> int:
+    """Processors that this process, and so the benchmark, may use; 0 where unknown."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 0
