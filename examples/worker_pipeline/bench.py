@@ -27,7 +27,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line; the defaults give a run of under a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bottleneck", choices=(*STAGES, "equal"), default="decode")
-    parser.add_argument("--blocks", type=int, default=200)
+    parser.add_argument("--blocks", type=int, default=150)
     parser.add_argument("--start-method", choices=multiprocessing.get_all_start_methods())
     return parser.parse_args()
 

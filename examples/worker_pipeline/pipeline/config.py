@@ -20,9 +20,9 @@ class StageConfig:
     device_s: float
 
 
-LIGHT = StageConfig(samples=3_000, device_s=0.0008)
-HEAVY = StageConfig(samples=28_000, device_s=0.0005)
-EQUAL = StageConfig(samples=11_000, device_s=0.0025)
+LIGHT = StageConfig(samples=5_000, device_s=0.0015)
+HEAVY = StageConfig(samples=45_000, device_s=0.0025)
+EQUAL = StageConfig(samples=20_000, device_s=0.004)
 
 
 def configure(bottleneck: str) -> dict[str, StageConfig]:
