@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from bisector.answer import Answer
+from bisector.answer import Answer, Unresolved
 from bisector.certificate import certify
 from bisector.events import Event, PhaseBegan
 from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
@@ -53,7 +53,7 @@ class Engine:
     def answer(self) -> Answer:
         """Everything known so far."""
         return replace(
-            self.lab.known,
+            _without_guesses(self.lab.known),
             baseline=self.lab.baseline_known(),
             discovery=self.lab.discovery,
             runs=self.runs,
@@ -107,3 +107,25 @@ class Engine:
         lab.learn(observed.discovery)
         for _ in range(BASELINE_RUNS - 1):
             yield from lab.control(lab.baseline, "baseline")
+
+
+def _without_guesses(known: Answer) -> Answer:
+    """Where nothing is certified, only what clearly lowered throughput is suspected; the rest of
+    what the search was after is open."""
+    if known.verdict == "sensitive":
+        return known
+    guesses = [f for f in known.sensitive if f.effect.gain.lo <= 0.0]
+    unresolved = (
+        Unresolved(
+            f.target,
+            f.functions,
+            f"looked into; so far its gain is between {f.effect.gain.lo:.1%} and "
+            f"{f.effect.gain.hi:.1%}",
+        )
+        for f in guesses
+    )
+    return replace(
+        known,
+        sensitive=tuple(f for f in known.sensitive if f not in guesses),
+        unresolved=(*known.unresolved, *unresolved),
+    )

@@ -164,8 +164,6 @@ class Delayer:
             visit = known[1].sites.get(offset)
             if visit is None:
                 return self._disable
-            if known[1].waits:
-                self._debts.waits.end(known[1])
             if self._in_window():
                 self._visit(known[1], visit, self._site_ns)
         except Exception as error:
@@ -194,6 +192,7 @@ class Delayer:
             self._owe(target, 1, visit[1])
         if target.waits and follows(visit):
             waits = self._debts.waits
+            waits.end(target)
             self._owe(target, 2, waits.expect(id(visit), visit))
             waits.begin(id(visit), target)
         elif visit[2] > 0.0:

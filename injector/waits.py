@@ -8,8 +8,8 @@ came after the same four outcomes (a branch predictor's idea: Yeh and Patt 1991)
 of those waited, the mean of the recent ones times the share is added before it; else nothing.
 
 Until a site has been visited twice in a thread, the plan's delay is used. A wait lasts from the
-site's visit (its delay paid) to the next visit in the same function or the function's end, less
-the thread's CPU time. The compiled twin is ``core/waits.c``.
+site's visit (its delay paid) to the next such site of the same function or the function's end,
+less the thread's CPU time. The compiled twin is ``core/waits.c``.
 """
 
 from __future__ import annotations

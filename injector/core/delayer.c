@@ -47,6 +47,9 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
         return; /* no memory: nothing is delayed, and nothing is counted as delayed */
     }
     int follow = target->waits && waits_follow(visit);
+    if (follow) {
+        waits_end(thread, target);
+    }
     for (enum state state = GIL; state < STATES; state++) {
         double ns = visit->ns[state];
         if (ns > 0.0) {
@@ -203,7 +206,6 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
     if (site == NULL) {
         return DISABLE;
     }
-    delayer_end(self, target);
     if (target->slot && window_is_open(&self->window)) {
         visited(self, target, site, self->site_ns);
     }
