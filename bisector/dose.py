@@ -22,7 +22,7 @@ A watched call costs more than it is counted for, since the interpreter's fast p
 lost; that must stay far below the dose.
 """
 
-LONGEST_S = 5e-3
+LONGEST_S = 50e-3
 """CPU time is not gathered into pieces longer than this: it would no longer lie where it was
 spent."""
 

@@ -10,8 +10,8 @@
 (``callee``), per tracked callee it calls (``caller``), and per CALL, JUMP, native return, yield or
 return event in it (``site``). Subtract them times ``calls``, ``callee_calls`` and ``events``.
 
-Everything is the median of several short loops, some 0.2 s in all, and is differences of loops, so
-that the loop's own cost cancels.
+Everything is the fastest of several short loops, some 0.2 s in all (what disturbs a loop only slows
+it), and is differences of loops, so that the loop's own cost cancels.
 """
 
 from __future__ import annotations
@@ -31,7 +31,10 @@ if TYPE_CHECKING:
     """By function name: its DelaySpec, and the kinds of site it has."""
 
 _CALLS = 2_000
-_REPEATS = 7
+_REPEATS = 15
+_WATCHED = 7
+"""Calls of a loop under watch: fewer than after which the observer gives its back-edges up."""
+
 _SLOT = 8
 _A_JUMP = {"at": "jump", "offset": 0, "state": "gil", "delay_ns": 1.0}
 _PACKAGE = "_speedbump_injector"
@@ -79,8 +82,8 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
 def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, float]:
     """(entry, site): what one callback of a target at zero delay adds to a run, in ns."""
     delayer = core or import_module(_PACKAGE + ".delayer")
-    plain = _median(lambda: _timed(_loop))
-    plain_turns = _median(lambda: _timed(_turns))
+    plain = _fastest(lambda: _timed(_loop))
+    plain_turns = _fastest(lambda: _timed(_turns))
 
     def with_sites(specs: Specs, run: Callable[[], None]) -> float:
         backend, _ = choose.choose(wanted, core is not None)
@@ -96,7 +99,7 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
         backend.install(tracker)
         try:
             run()
-            return _median(lambda: _timed(run))
+            return _fastest(lambda: _timed(run))
         finally:
             backend.uninstall()
 
@@ -114,8 +117,8 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
 def _discover_costs(choose: Any, core: Any, wanted: str) -> dict[str, float]:
     """What discovery leaves in own times, in ns; see the module."""
     observer = core or import_module(_PACKAGE + ".observer")
-    plain = _median(lambda: _timed(_loop)) / _CALLS
-    plain_turn = _median(lambda: _timed(_turns)) / _CALLS
+    plain = _fastest(lambda: _timed(_loop)) / _CALLS
+    plain_turn = _fastest(lambda: _timed(_turns)) / _CALLS
     # Of a call of an empty function, about this much is the callee's own.
     own_of_callee = max(0.0, plain - plain_turn) / 3
 
@@ -135,6 +138,7 @@ def _own_times(
     """Own ns a turn of `_callee`, `_loop` and `_turns`, and events a turn of `_turns`."""
     counters = _counters()
     slots = {"_callee": 1, "_loop": 2, "_turns": 3}
+    places = [*(slot * _SLOT + 1 for slot in slots.values()), 3 * _SLOT + 5]
     spare = len(counters) // _SLOT - 1
     backend, _ = choose.choose(wanted, compiled)
     _fresh()
@@ -154,15 +158,16 @@ def _own_times(
         counters, resolve, name, name, name, arm, _raise, _disable(), (0, 0)
     )
     backend.install(tracker)
+    rounds = []
     try:
-        for _ in range(_REPEATS):
+        for _ in range(_WATCHED):
+            before = [counters[at] for at in places]
             _loop()
             _turns()
+            rounds.append([counters[at] - b for at, b in zip(places, before, strict=True)])
     finally:
         backend.uninstall()
-    turns = _REPEATS * _CALLS
-    own = [counters[slot * _SLOT + 1] / turns for slot in (1, 2, 3)]
-    return [*own, counters[3 * _SLOT + 5] / turns]
+    return [min(column) / _CALLS for column in zip(*rounds, strict=True)]
 
 
 def _counters() -> memoryview[int]:
@@ -175,8 +180,8 @@ def _timed(run: Callable[[], None]) -> float:
     return perf_counter_ns() - begin
 
 
-def _median(measure: Callable[[], float]) -> float:
-    return sorted(measure() for _ in range(_REPEATS))[_REPEATS // 2]
+def _fastest(measure: Callable[[], float]) -> float:
+    return min(measure() for _ in range(_REPEATS))
 
 
 def _raise(error: BaseException) -> None:

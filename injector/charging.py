@@ -21,7 +21,7 @@ GIL, NOGIL, WAIT, CALLEES, EVENTS, FIRST, LAST = range(1, 8)
 """Counters of a function; the first three are those of a site, too."""
 _GIVEN_UP = 4
 _SHORT_CALLS = 8
-_SHORT_NS = 5_000_000
+_SHORT_NS = 50_000_000
 """Own time of a call that need not be cut by its loops."""
 
 _TINY_NS = 1_000

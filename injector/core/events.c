@@ -6,7 +6,7 @@
 #define DENSE_NS 1000
 #define DENSE_VISITS 1024
 #define SHORT_CALLS 8
-#define SHORT_NS 5000000 /* own time of a call that need not be cut by its loops */
+#define SHORT_NS 50000000 /* own time of a call that need not be cut by its loops */
 #define PAUSE_NS 100000 /* a longer one between two visits is not the loop's */
 /* A back-edge this frequent, this often seen, is given up for one around it. */
 
