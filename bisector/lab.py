@@ -83,6 +83,8 @@ class Lab:
         self.computing = OwnTime({})
         """The same without waiting."""
         self.everything: frozenset[str] = frozenset()
+        self.exceeds_slack = False
+        """Whether the coarse dose made hidden code look critical."""
         self.finalists = Finalists()
         self.known = Answer(stop_reason="interrupted")
         self._events: list[Event] = []
@@ -152,11 +154,13 @@ class Lab:
     def top_dose(self) -> float:
         """The coarse dose: more power, more risk of exceeding slack.
 
-        Smaller where several lanes, slowed that much, would begin to compete for processors.
+        Smaller where it was seen to exceed one, and where several lanes, slowed that much, would
+        begin to compete for processors.
         """
         given = self.settings.delay_ns is not None or self.settings.dose is not None
         coarse = 4.0 * self.base_dose
-        return 2.0 * self.base_dose if given or self._is_crowded(coarse) else coarse
+        less = given or self.exceeds_slack or self._is_crowded(coarse)
+        return 2.0 * self.base_dose if less else coarse
 
     def _is_crowded(self, dose: float) -> bool:
         """Whether the program would keep most of the processors busy at this dose."""

@@ -15,7 +15,7 @@ from bisector.answer import Certificate, Effect
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.lab import BenchmarkBroken, BudgetOver, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
-from bisector.response import Response, respond
+from bisector.response import respond
 from bisector.tree import ROOT
 from bisector.trials import Arm, Trials
 
@@ -38,12 +38,12 @@ def judge_root(lab: Lab) -> Steps:
         BudgetOver: four fifths of the budget went by without an answer.
         BenchmarkBroken: it cannot be slowed, or it runs for a fixed time whatever happens.
     """
-    trials = lab.trials()
-    low, high = (Arm(lab.everything, dose) for dose in (lab.base_dose, lab.top_dose))
+    both = trials = lab.trials()
+    low, high = (Arm(lab.everything, r * lab.base_dose) for r in (1.0, 2.0))
     lab.deadline_s = 0.8 * lab.settings.budget_s
     for done in range(1, MAX_BLOCKS + 1):
         try:
-            yield from lab.run_block(trials, [low, high], "search")
+            yield from lab.run_block(trials, [low, high] if trials is both else [low], "search")
         finally:
             _publish(lab, trials, low, (high,))
         if lab.is_hopeless(trials, low):
@@ -58,9 +58,9 @@ def judge_root(lab: Lab) -> Steps:
         _check_delivery(lab, trials, low)
         if done < MIN_BLOCKS:
             continue
-        verdict = _verdict(lab, trials, low, high)
+        verdict = _verdict(lab, trials, both, low, high)
         if verdict == "insensitive":
-            _check_fixed_time(lab, trials, low, high)
+            _check_fixed_time(lab, both, low, high)
             _certify_insensitive(lab, _tightest(lab, trials, low, high))
             yield from _measure_slack(lab)
             _refuse_if_unresolved(lab)
@@ -69,6 +69,9 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "sensitive":
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
+        if trials is both and both.bears_out(low, high) is False:
+            # The larger dose exceeds a slack: its runs say no more, and are noisier than the rest.
+            trials = lab.trials()
     raise BudgetOver
 
 
@@ -87,7 +90,8 @@ def _publish(lab: Lab, trials: Trials, low: Arm, more: tuple[Arm, ...]) -> None:
         lab.emit(EstimateUpdated(ROOT, len(lab.everything), effect.gain, effect.runs))
 
 
-def _verdict(lab: Lab, trials: Trials, low: Arm, high: Arm) -> str | None:
+def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str | None:
+    """``trials`` for what the small dose shows, ``both`` for the larger one."""
     alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
     at_low = trials.bounds(low, alpha, least)
     at_high = trials.bounds(high, alpha, least) if trials.count(high) else None
@@ -95,7 +99,8 @@ def _verdict(lab: Lab, trials: Trials, low: Arm, high: Arm) -> str | None:
         return None
     if at_low.hi < least or (at_high is not None and at_high.hi < least):
         return "insensitive"
-    response = _response(trials, low, high)
+    larger = both.points((high,)) if both.count(high) else []
+    response = respond([*trials.points((low,)), *larger])
     if response.shape == "threshold":
         # Convex: what the small dose shows is an upper bound, so it must be clear by itself, and
         # more than what a hinge inside the small dose would leave of it.
@@ -111,10 +116,6 @@ def _verdict(lab: Lab, trials: Trials, low: Arm, high: Arm) -> str | None:
         if gain is not None and gain.value > 2.0 * gain.se and gain.value >= least:
             return "sensitive"
     return None
-
-
-def _response(trials: Trials, *arms: Arm) -> Response:
-    return respond(trials.points(tuple(arm for arm in arms if trials.count(arm))))
 
 
 def _check_delivery(lab: Lab, trials: Trials, low: Arm) -> None:

@@ -287,6 +287,7 @@ def _sweep(lab: Lab, trials: Trials, threshold: float) -> Steps:
                 f"lowers throughput when slowed by more, but not clearly by {deciding.dose:.0%}: "
                 "it may be hidden code whose slack the larger dose exceeds",
             )
+    lab.exceeds_slack = lab.exceeds_slack or len(kept) < len(finalists.members)
     finalists.members = kept
 
 
@@ -371,7 +372,7 @@ def publish(lab: Lab, trials: Trials) -> None:
     base = lab.base_dose
     findings = []
     for member in lab.finalists.members:
-        ladder = [Arm(member.functions, r) for r in (0.3 * base, base, lab.top_dose)]
+        ladder = [Arm(member.functions, r * base) for r in (0.3, 1.0, 2.0, 4.0)]
         measured = tuple(arm for arm in ladder if trials.count(arm))
         if not measured:
             continue
