@@ -22,7 +22,7 @@ from bisector.trials import Arm, Trials
 MIN_BLOCKS = 2
 MAX_BLOCKS = 60
 SLACK_RUNS = 2
-LEAST_ADDED, MOST_ADDED = 0.25, 16.0
+LEAST_ADDED, MOST_ADDED = 0.5, 16.0
 """What Python's work is made longer by in search of the slack, relative to the time per unit:
 at first, and at most."""
 
@@ -156,9 +156,8 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
     try:
         while positive < 2 and added_s <= MOST_ADDED * lab.time_per_unit_s:
             arm = Arm(lab.everything, added_s / work_s, waits=False)
-            while beyond.count(arm) < SLACK_RUNS and not lab.is_hopeless(beyond, arm):
-                yield from lab.run_block(beyond, [arm], "sweep")
-            if lab.is_hopeless(beyond, arm):
+            yield from lab.run_block(beyond, [arm] * SLACK_RUNS, "sweep")
+            if beyond.count(arm) == 0:
                 break
             arms.append(arm)
             effect = beyond.fit().effect(arm)

@@ -17,7 +17,7 @@ from serving.metrics import Throughput
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; the defaults give a run of about 0.8 s."""
+    """The command line; the defaults give a run of about a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bound", choices=("python", "gpu"), default="python")
     parser.add_argument("--steps", type=int, default=85, help="decode steps in the measured window")

@@ -26,4 +26,4 @@ class ServingConfig:
         """The configuration whose throughput is limited by ``python`` or by the ``gpu``."""
         if bound == "python":
             return cls(kernel_s=0.0043, pipelined=False)
-        return cls(kernel_s=0.0150, pipelined=True)
+        return cls(kernel_s=0.0125, pipelined=True)
