@@ -12,6 +12,7 @@ from dataclasses import replace
 from bisector.answer import Answer, Unresolved
 from bisector.certificate import certify
 from bisector.events import Event, PhaseBegan
+from bisector.finalists import Finalists
 from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
 from bisector.root import judge_root
@@ -20,6 +21,8 @@ from bisector.search import search
 __all__ = ["Engine", "EngineSettings"]
 
 BASELINE_RUNS = 4
+SEARCHES = 3
+"""How often the search begins anew, on fresh runs, while it finds nothing: something matters."""
 
 
 class Engine:
@@ -75,9 +78,13 @@ class Engine:
                 return
             if lab.known.insensitive:
                 return
-            lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
             try:
-                yield from search(lab)
+                for _ in range(SEARCHES):
+                    lab.finalists = Finalists()
+                    lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
+                    yield from search(lab)
+                    if lab.finalists.members:
+                        break
             except BudgetOver:
                 # The certificate has time of its own, and does not depend on how its set was found.
                 lab.warn("the budget ended the search early; what it had found was put to the test")
