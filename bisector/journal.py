@@ -79,7 +79,7 @@ class Journal:
         if path.stat().st_size == 0:
             raise RunDirectoryError(f"{path.parent} holds no run: its journal is empty; start anew")
         with _telling(path):
-            connection = _connect(path, read_only)
+            connection = _recovered(path, read_only)
             application = connection.execute("PRAGMA application_id").fetchone()[0]
             version = connection.execute("PRAGMA user_version").fetchone()[0]
         if application != APPLICATION_ID:
@@ -183,6 +183,18 @@ def _connect(path: Path, read_only: bool = False) -> sqlite3.Connection:
     quoted = str(path.absolute()).replace("%", "%25").replace("?", "%3f").replace("#", "%23")
     connection = sqlite3.connect(f"file:{quoted}?mode={mode}", uri=True, isolation_level=None)
     connection.execute("PRAGMA synchronous = FULL")
+    return connection
+
+
+def _recovered(path: Path, read_only: bool) -> sqlite3.Connection:
+    """Connect; what a crash left half written is undone, which a reader alone may not do."""
+    try:
+        connection = _connect(path, read_only)
+        connection.execute("PRAGMA user_version").fetchone()
+    except sqlite3.OperationalError:
+        if not read_only:
+            raise
+        connection = _connect(path)
     return connection
 
 

@@ -1,5 +1,7 @@
 import math
 import sqlite3
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -158,6 +160,28 @@ def test_a_full_disk_says_so_and_loses_nothing(journal):
     with pytest.raises(RunDirectoryError, match="is full; free some space, then resume"):
         journal.append(REQUEST, heavy)
     assert list(journal.observations()) == [(REQUEST, OBSERVED)]
+
+
+CRASH = """
+import os, sqlite3, sys
+connection = sqlite3.connect(sys.argv[1], isolation_level=None)
+connection.execute("PRAGMA cache_size = 1")
+connection.execute("BEGIN IMMEDIATE")
+connection.execute("DELETE FROM observations")
+insert = "INSERT INTO observations (request, observed) VALUES (?, ?)"
+for _ in range(300):
+    connection.execute(insert, ("x" * 4000,) * 2)
+os._exit(9)
+"""
+
+
+def test_a_reader_undoes_what_a_crash_left_half_written(journal, path):
+    journal.append(REQUEST, OBSERVED)
+    journal.close()
+    subprocess.run([sys.executable, "-c", CRASH, str(path)], check=False)
+    assert path.with_name("journal.db-journal").exists()
+    with Journal.open(path, read_only=True) as reader:
+        assert list(reader.observations()) == [(REQUEST, OBSERVED)]
 
 
 def test_readers_do_not_need_to_write(journal, path):
