@@ -11,8 +11,10 @@ BUDGET ?= 85s
 demo:
 	@echo "Installing into $(DEMO_VENV) ..."
 	@.ci/environment $(DEMO_VENV) "$(PYTHON)" run
-	$(DEMO_VENV)/bin/speedbump-bisect examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound python
-	$(DEMO_VENV)/bin/speedbump-bisect examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound gpu
+	@status=0; for bound in python gpu; do \
+		set -- examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound $$bound; \
+		echo "speedbump-bisect $$*"; $(DEMO_VENV)/bin/speedbump-bisect "$$@" || status=$$?; \
+	done; exit $$status
 
 test: environment
 	$(VENV)/bin/python -m pytest -q $(TESTS)
