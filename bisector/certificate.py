@@ -34,7 +34,8 @@ QUIET = 0.06
 one: three blocks then tell the explained share to about 0.05."""
 
 QUIET_ALONE = 0.15
-"""The same relative to the effect of a member alone: three blocks then tell its gain to a tenth."""
+"""The same relative to the effect of a member alone: three blocks then tell its gain to an
+eighth."""
 
 AMPLIFIED = 1.2
 """A critical fraction surely above this is worth a warning."""
@@ -83,9 +84,8 @@ class _Attempt:
         self.noise = _noise(lab)
         self.set = frozenset().union(*(m.functions for m in members))
         self.complement = lab.everything - self.set
-        quiet = self.noise <= QUIET * lab.base_dose * _gain(lab) or not lab.finalists.linear
-        self._compare_at(lab.base_dose if quiet else lab.top_dose)
-        self.alone = [Arm(m.functions, self._dose_alone(m)) for m in members]
+        self._compare_at(self._dose(_gain(lab), QUIET))
+        self.alone = [Arm(m.functions, self._dose(m.gain.estimate, QUIET_ALONE)) for m in members]
         self.rest = Arm(self.complement, lab.top_dose)
         """Everything else, at the coarse dose; at the base dose where that exceeds its slack."""
         self.shown: set[Arm] = set()
@@ -98,12 +98,11 @@ class _Attempt:
         self.refuted: set[str] = set()
         self.trouble = ""
 
-    def _dose_alone(self, member: Finalist) -> float:
-        """The base dose, since a coarse one could exceed the slack of hidden code; where noise
-        would hide a small member's effect the coarse one, which the base dose then has to bear
-        out."""
-        effect = self.lab.base_dose * member.gain.estimate
-        quiet = self.noise <= QUIET_ALONE * effect
+    def _dose(self, gain: float, enough: float) -> float:
+        """The base dose, since a coarse one could exceed the slack of hidden code; the coarse one
+        where noise is more than ``enough`` of the effect and nothing bends. A member's is then
+        borne out at the base dose as well."""
+        quiet = self.noise <= enough * self.lab.base_dose * gain
         return self.lab.base_dose if quiet or not self.lab.finalists.linear else self.lab.top_dose
 
     def _compare_at(self, dose: float) -> None:

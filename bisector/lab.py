@@ -186,9 +186,10 @@ class Lab:
         return Trials(own or self.own, (fit.sigma, min(fit.dof, NOISE_DOF)))
 
     def run_block(self, trials: Trials, arms: Sequence[Arm], purpose: Purpose) -> Steps:
-        """One block: the control and each arm once, in random order, under the same conditions.
+        """One block: the control and the arms, in random order, under the same conditions.
 
-        An arm that is alone is run twice where controls are plenty: all blocks share them.
+        An arm may be named more than once. One that is alone is run twice where controls are
+        plenty: all blocks share them.
         """
         if len(arms) == 1 and 0 < trials.count(arms[0]) < trials.measurements.count(CONTROL) - 1:
             arms = [*arms, *arms]

@@ -2,9 +2,8 @@
 
 Model: ``log t = arm + block + noise``. Arms are what is compared (one of them the control), blocks
 are random effects (a block's runs share conditions and a stretch of time), the noise variance is
-pooled over arms. Tails are tamed by an
-M-estimator (Huber 1964) that is wary of slow runs. Effects are expressed on
-the scale of ``t/t0 - 1``, where contributions of a program's parts add up.
+pooled over arms. Tails are tamed by an M-estimator (Huber 1964) that is wary of slow runs. Effects
+are expressed on the scale of ``t/t0 - 1``, where contributions of a program's parts add up.
 
 Looking at the data after every run and stopping when the answer is clear breaks fixed-sample tests.
 Bounds here come from a normal-mixture confidence sequence (Robbins 1970; Howard, Ramdas, McAuliffe
@@ -24,7 +23,7 @@ from numpy.typing import NDArray
 CONTROL: Hashable = "control"
 SCALES = (1.0, 3.0, 9.0)
 """Relative effect sizes a confidence sequence is tuned to at once: noise is hard to foretell, and
-one that is tuned to a third of what it turns out to be is twice as wide."""
+one that is tuned to a third of what it turns out to be can be twice as wide."""
 
 CLOSE_SLOW, CLOSE_FAST = 1.25, 3.0
 """Residuals beyond this many standard deviations count less, with the square of their distance.

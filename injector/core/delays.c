@@ -1,0 +1,213 @@
+/* Delay mode: debts and their payment. See delayer.h.
+ *
+ * One debt per thread and state, shared by all targets: a delay too small to be spun exactly is owed
+ * and paid together with others.
+ */
+#include "target.h"
+#include "waits.h"
+
+static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
+
+enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
+
+/* ---- paying ------------------------------------------------------------------------------- */
+
+/* Spend what is owed and count it. May let other threads in. */
+static void
+pay(struct delayer *self, struct target *target, struct thread *thread, enum state state)
+{
+    static int64_t (*const spend[STATES])(int64_t) = {spin_gil, spin_nogil, wait_for};
+    target->record.references++;
+    int64_t delivered = spend[state]((int64_t)thread->owed[state]);
+    thread->owed[state] -= (double)delivered;
+    if (self->counters.base != NULL) {
+        uint64_t *counters = self->counters.base + WIDTH * target->slot;
+        uint64_t now = (uint64_t)now_ns();
+        counters[DELAYS]++;
+        counters[DELAYED_NS] += (uint64_t)delivered;
+        counters[GIL_NS + state] += (uint64_t)delivered;
+        counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
+        counters[LAST_NS] = now;
+    }
+    record_drop(&target->record);
+}
+
+/* A callback of a target inside the window: its own cost, and its delay if it has one. */
+static inline void
+visited(struct delayer *self, struct target *target, const struct visit *visit, int64_t event_ns)
+{
+    uint64_t *counters = self->counters.base + WIDTH * target->slot;
+    counters[GIL_NS] += (uint64_t)event_ns;
+    counters[DELAYED_NS] += (uint64_t)event_ns;
+    if (!visit->present) {
+        return;
+    }
+    struct thread *thread = thread_get(self->debtors);
+    if (unlikely(thread == NULL)) {
+        return; /* no memory: nothing is delayed, and nothing is counted as delayed */
+    }
+    int follow = target->waits && waits_follow(visit);
+    if (follow) {
+        waits_end(thread, target);
+    }
+    for (enum state state = GIL; state < STATES; state++) {
+        double ns = visit->ns[state];
+        if (ns > 0.0) {
+            ns = follow && state == WAIT ? waits_expect(thread, visit) : ns;
+            double debt = thread->owed[state] += ns;
+            if (unlikely(debt >= floor_ns[state] || (target->fixed && debt > 0.0))) {
+                pay(self, target, thread, state);
+            }
+        }
+    }
+    if (follow) {
+        waits_begin(thread, visit, target);
+    }
+}
+
+/* An activation begins: one that ended with an exception has left its wait open. */
+static inline void
+begin(struct delayer *self, const struct target *target)
+{
+    struct thread *thread = target->waits ? thread_get(self->debtors) : NULL;
+    if (thread != NULL) {
+        waits_drop(thread, target);
+    }
+}
+
+void
+delayer_end(struct delayer *self, const struct target *target)
+{
+    struct thread *thread = target->waits ? thread_get(self->debtors) : NULL;
+    if (thread != NULL) {
+        waits_end(thread, target);
+    }
+}
+
+/* ---- events ------------------------------------------------------------------------------- */
+
+/* Ask what a code object is and remember it. -1 with an exception. */
+static int
+ask(struct delayer *self, PyObject *code, PyObject *globals)
+{
+    int failed = -1;
+    struct target *target = NULL;
+    struct record *record = NULL;
+    PyObject *spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals,
+                                                  NULL);
+    if (spec == NULL) {
+        return -1;
+    }
+    if (record_get(code, self->serial, &record) != UNKNOWN) {
+        failed = 0; /* another thread was faster: this one's turn came before its time */
+    }
+    else if (spec == Py_None) {
+        failed = record_set((PyCodeObject *)code, self->serial, NULL);
+    }
+    else {
+        target = target_new(&self->counters, self->serial, code, spec);
+        failed = target == NULL ? -1 : record_set((PyCodeObject *)code, self->serial, &target->record);
+        if (target != NULL && failed) {
+            record_drop(&target->record);
+        }
+        else if (target != NULL) {
+            self->has_sites |= target->units > 0;
+        }
+    }
+    Py_DECREF(spec);
+    return failed;
+}
+
+/* What a code object is that is seen for the first time; NOTHING also where that is not to be found
+ * out, which has been reported then. UNKNOWN with an exception that is the target's. */
+static enum known
+meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **found)
+{
+    record_begin_asking();
+    enum known known = record_get(code, self->serial, (struct record **)found);
+    if (known == UNKNOWN && self->resolve != NULL) { /* else cleared: the interpreter is going down */
+        if (ask(self, code, globals) == 0) {
+            known = record_get(code, self->serial, (struct record **)found);
+        }
+        else if (core_failed(self->on_error) != FAILED) {
+            known = NOTHING;
+            if (record_set((PyCodeObject *)code, self->serial, NULL) < 0) { /* not asked again */
+                PyErr_Clear();
+            }
+        }
+    }
+    else if (known == UNKNOWN) {
+        known = NOTHING;
+    }
+    record_end_asking();
+    return known;
+}
+
+static void
+progress(struct delayer *self, int64_t slot)
+{
+    uint64_t *counters = self->counters.base + WIDTH * slot;
+    uint64_t now = (uint64_t)now_ns();
+    counters[CALLS]++;
+    counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
+    counters[LAST_NS] = now;
+}
+
+enum answer
+delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
+{
+    static const struct visit none;
+    struct target *target = NULL;
+    enum known known = record_get(code, self->serial, (struct record **)&target);
+    if (unlikely(known == UNKNOWN)) {
+        known = meet(self, code, globals, &target);
+    }
+    if (known != RECORD) {
+        return known == NOTHING ? DISABLE : FAILED;
+    }
+    begin(self, target);
+    if (!window_is_open(&self->window)) {
+        return KEEP;
+    }
+    if (unlikely(target->progress)) {
+        progress(self, target->progress);
+    }
+    if (target->slot) {
+        self->counters.base[WIDTH * target->slot + CALLS]++;
+        int due = likely(target->every == 1) || ++target->seen % target->every == 0;
+        visited(self, target, due ? &target->entry : &none, self->entry_ns);
+    }
+    return KEEP;
+}
+
+enum answer
+delayer_resume(struct delayer *self, PyObject *code)
+{
+    struct target *target = NULL;
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD
+        || !target->resume.present) {
+        return DISABLE;
+    }
+    begin(self, target);
+    if (target->slot && window_is_open(&self->window)) {
+        visited(self, target, &target->resume, self->entry_ns);
+    }
+    return KEEP;
+}
+
+enum answer
+delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
+{
+    struct target *target = NULL;
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
+        return DISABLE;
+    }
+    const struct visit *site = target_site(target, offset);
+    if (site == NULL) {
+        return DISABLE;
+    }
+    if (target->slot && window_is_open(&self->window)) {
+        visited(self, target, site, self->site_ns);
+    }
+    return KEEP;
+}
