@@ -295,10 +295,10 @@ def test_a_visit_that_will_not_wait_is_not_delayed(make: Any) -> None:
     for _ in range(30):  # a message: its header is waited for, its body is there then
         waiting(tracker, code, 0.002)
         waiting(tracker, code, 0.0)
-    delays, delayed = view[9:11]
-    # All headers but those by which the pattern is learnt, at a quarter of what they took.
-    assert 20 <= delays <= 38
-    assert delayed >= 20 * 500_000
+    # All headers but those by which the pattern is learnt, at a quarter of what they took. On a busy
+    # machine sleeps overshoot, delays less often then, and what is owed stays the same.
+    assert view[10] >= 20 * 500_000
+    assert view[9] <= 38
 
 
 @each_delayer
@@ -345,7 +345,7 @@ def test_without_a_share_every_visit_is_delayed_as_planned(make: Any) -> None:
         tracker.start(code, 0)
         tracker.call(code, 4, time.sleep, None)
         assert tracker.return_(code, 10, None) is DISABLE
-    assert view[9] >= 3  # overshoot is made up for
+    assert view[10] >= 10 * 2e5 - 1e5  # all but what is below the floor; overshoot is made up for
 
 
 # What must not happen.
