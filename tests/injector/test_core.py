@@ -295,8 +295,8 @@ def test_a_visit_that_will_not_wait_is_not_delayed(make: Any) -> None:
     for _ in range(30):  # a message: its header is waited for, its body is there then
         waiting(tracker, code, 0.002)
         waiting(tracker, code, 0.0)
-    # All headers but those by which the pattern is learnt, at a quarter of what they took. On a busy
-    # machine sleeps overshoot, delays less often then, and what is owed stays the same.
+    # All headers but those by which the pattern is learnt, at a quarter of what they took. On a
+    # busy machine sleeps overshoot, delays are fewer then, and what is owed stays the same.
     assert view[10] >= 20 * 500_000
     assert view[9] <= 38
 
