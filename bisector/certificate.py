@@ -1,12 +1,12 @@
 """The certificate: what is claimed rests on fresh runs that the search did not see.
 
 Each block slows, next to an undelayed run, every member of the set alone (necessary), the set
-(sufficient), everything (what there is to explain) and everything but the set (complete), all at
-one dose within the range where the response is linear. Everything else is slowed more, since no
-effect there bounds all below; so are set and everything where noise would hide the effect of the
-base dose, unless they disagree there. Bounds are anytime-valid, so it may stop as soon as all is
-clear; members share the error by Holm's method. What fails is said; one retry has its own share of
-the error.
+(sufficient), everything (what there is to explain) and everything but the set (complete). The
+dose is the base dose, or a coarse one where noise would hide the effect of that. Everything else
+always begins with the coarse one, since no effect there bounds all below. What looks as if a
+coarse dose exceeded the slack of hidden code is slowed less. Bounds are anytime-valid, so it may
+stop as soon as all is clear; members share the error by Holm's method. What fails is said; one
+retry has its own share of the error.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.search import publish, search
 from bisector.statistics import Estimate, holm, ratio_interval, sequence_p_value, sequence_radius
-from bisector.trials import Arm
+from bisector.trials import CERTAINLY_APART, Arm
 
 EXPLAINED = 0.9
 """The set must account for this share of the gain of everything."""
@@ -30,18 +30,17 @@ EXPLAINED_LEAST = 0.8
 MIN_BLOCKS = 3
 MAX_BLOCKS = 200
 QUIET = 0.06
-"""Noise of one run, relative to the effect of everything at the base dose, that needs no larger
-one: three blocks then tell the explained share to about 0.05."""
-
-QUIET_ALONE = 0.15
-"""The same relative to the effect of a member alone: three blocks then tell its gain to an
-eighth."""
+"""Noise of one run, relative to an effect at the base dose, that needs no larger one: three blocks
+then tell a ratio of two effects to about 0.05."""
 
 AMPLIFIED = 1.2
 """A critical fraction surely above this is worth a warning."""
 
 DOUBTFUL_RUNS = 12
 """A member that is unlikely to reach the threshold after this many runs is let go."""
+
+UNCLEAR_RUNS = 6
+"""Everything else is slowed less if after this many runs more of them are unlikely to clear it."""
 
 
 def certify(lab: Lab) -> Steps:
@@ -84,10 +83,8 @@ class _Attempt:
         self.noise = _noise(lab)
         self.set = frozenset().union(*(m.functions for m in members))
         self.complement = lab.everything - self.set
-        self._compare_at(self._dose(_gain(lab), QUIET))
-        self.alone = [Arm(m.functions, self._dose(m.gain.estimate, QUIET_ALONE)) for m in members]
-        self.rest = Arm(self.complement, lab.top_dose)
-        """Everything else, at the coarse dose; at the base dose where that exceeds its slack."""
+        self.most: dict[frozenset[str], float] = {}
+        """The largest dose of a set, where that is less than the coarse one."""
         self.shown: set[Arm] = set()
         """Members that need no more runs."""
         self.sufficient: bool | None = None
@@ -97,19 +94,35 @@ class _Attempt:
         self.complement_matters = False
         self.refuted: set[str] = set()
         self.trouble = ""
+        self.alone: list[Arm] = []
+        self._choose_doses()
 
-    def _dose(self, gain: float, enough: float) -> float:
+    def _choose_doses(self) -> None:
+        """Arms for what is still open, by what is known of noise and slack."""
+        if self.sufficient is None:
+            self.dose = self._dose(self.set, _gain(self.lab))
+            self.everything = Arm(self.lab.everything, self.dose)
+            self.chosen = Arm(self.set, self.dose)
+        settled = {arm.targets: arm for arm in self.shown}
+        self.alone = [
+            settled.get(m.functions) or Arm(m.functions, self._dose(m.functions, m.gain.estimate))
+            for m in self.members
+        ]
+        self.rest = Arm(self.complement, self.most.get(self.complement, self.lab.top_dose))
+
+    def _dose(self, targets: frozenset[str], gain: float) -> float:
         """The base dose, since a coarse one could exceed the slack of hidden code; the coarse one
-        where noise is more than ``enough`` of the effect and nothing bends. A member's is then
-        borne out at the base dose as well."""
-        quiet = self.noise <= enough * self.lab.base_dose * gain
-        return self.lab.base_dose if quiet or not self.lab.finalists.linear else self.lab.top_dose
+        where noise is too much of the effect and nothing bends. A member's is then borne out at
+        the base dose as well."""
+        quiet = self.noise <= QUIET * self.lab.base_dose * gain
+        if quiet or not self.lab.finalists.linear:
+            return self.lab.base_dose
+        return self.most.get(targets, self.lab.top_dose)
 
-    def _compare_at(self, dose: float) -> None:
-        """Choose the dose at which the set is compared with everything."""
-        self.dose = dose
-        self.everything = Arm(self.lab.everything, dose)
-        self.chosen = Arm(self.set, dose)
+    def _halve(self, arm: Arm) -> None:
+        """Slow these targets less from now on."""
+        self.most[arm.targets] = max(self.lab.base_dose, 0.5 * arm.dose)
+        self._choose_doses()
 
     def run(self) -> Steps:
         """Blocks of all arms until all is clear; only of what is not, once most of it is."""
@@ -137,23 +150,21 @@ class _Attempt:
         """Read the runs so far; True when every question has an answer."""
         lab, trials = self.lab, self.trials
         if lab.is_hopeless(trials, self.everything) and self.dose > lab.base_dose:
-            self._compare_at(lab.base_dose)
+            self._halve(self.chosen)
+        self.noise = max(self.noise, trials.fit().sigma)
+        self._choose_doses()
         bases = [Arm(arm.targets, lab.base_dose) for arm in self.alone]
         borne_out = [
-            True if arm == base else trials.bears_out(base, arm)
+            True if arm == base else trials.bears_out(base, arm, CERTAINLY_APART)
             for arm, base in zip(self.alone, bases, strict=True)
         ]
-        self.alone = [
-            base if borne is False else arm
-            for arm, base, borne in zip(self.alone, bases, borne_out, strict=True)
-        ]
-        if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
-            return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
-        threshold = lab.settings.threshold
-        fit = trials.fit()
-        p_values = [
-            sequence_p_value(fit.effect(arm), trials.scale(arm, threshold)) for arm in self.alone
-        ]
+        self.most |= {
+            arm.targets: lab.base_dose
+            for arm, borne in zip(self.alone, borne_out, strict=True)
+            if borne is False
+        }
+        self._choose_doses()
+        p_values = [self._p_value(arm) for arm in self.alone]
         adjusted = holm(p_values)
         necessary = all(p <= self.alpha for p in adjusted) and all(borne_out)
         self.shown = {
@@ -164,8 +175,11 @@ class _Attempt:
         self.refuted = {
             m.target
             for m, arm in zip(self.members, self.alone, strict=True)
-            if arm not in self.shown and self._is_refuted(arm)
+            if trials.count(arm) >= 2 and arm not in self.shown and self._is_refuted(arm)
         }
+        self.complete, rest_gain_hi, rest_drop_hi = self._complete()
+        if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
+            return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
         explained = self._explained()
         sufficient: bool | None = None
         if explained.lo >= EXPLAINED_LEAST:
@@ -175,10 +189,9 @@ class _Attempt:
         lacking = sufficient is False or (sufficient is None and explained.estimate < EXPLAINED)
         if lacking and self.dose > lab.base_dose:
             # What the set lacks may be hidden code whose slack the coarse dose exceeds.
-            self._compare_at(max(lab.base_dose, 0.5 * self.dose))
+            self._halve(self.chosen)
             return False
-        complete, rest_gain_hi, rest_drop_hi = self._complete()
-        self.sufficient, self.complete = sufficient, complete
+        self.sufficient = sufficient
         notes = self._notes()
         self._publish(
             adjusted,
@@ -189,19 +202,27 @@ class _Attempt:
                 ),
                 sufficient=sufficient,
                 explained=explained,
-                complete=complete,
+                complete=self.complete,
                 complement_drop_upper95=rest_drop_hi,
                 complement_gain_upper95=rest_gain_hi,
                 dose=self.dose,
                 notes=notes,
             ),
         )
-        if complete and rest_gain_hi is not None:
+        if self.complete and rest_gain_hi is not None:
             self._bound_what_is_open(rest_gain_hi)
-        self.certified = bool(necessary and sufficient and complete)
-        self.complement_matters = complete is False
+        self.certified = bool(necessary and sufficient and self.complete)
+        self.complement_matters = self.complete is False
         self.trouble = "; ".join(notes)
-        return self.certified or bool(self.refuted) or complete is False or sufficient is False
+        failed = self.refuted or self.complete is False or sufficient is False
+        return self.certified or bool(failed)
+
+    def _p_value(self, arm: Arm) -> float:
+        """Against the hypothesis that slowing a member does nothing."""
+        if self.trials.count(arm) < 2:
+            return 1.0
+        scale = self.trials.scale(arm, self.lab.settings.threshold)
+        return sequence_p_value(self.trials.fit().effect(arm), scale)
 
     def _is_refuted(self, arm: Arm) -> bool:
         """Whether fresh runs put a member below the threshold, or show next to nothing of it."""
@@ -237,18 +258,22 @@ class _Attempt:
             return True, 0.0, 0.0
         if lab.is_hopeless(trials, self.rest):
             return False, None, None
+        if whole is None or trials.count(self.rest) == 0:
+            return None, None, None
         bounds = trials.bounds(self.rest, 0.1, lab.settings.threshold)
         if bounds is None:
             return True, 0.0, 0.0
-        if whole is None:
-            return None, None, None
         effect_hi = max(bounds.hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
         complete = True if bounds.hi < limit else (False if bounds.lo > limit else None)
-        base = Arm(self.complement, lab.base_dose)
-        if complete is not True and bounds.lo > 0.0 and self.rest != base:
+        unclear = trials.count(self.rest) >= UNCLEAR_RUNS and not trials.is_unlikely(
+            self.rest, limit
+        )
+        matters = complete is not True and bounds.lo > 0.0
+        if matters and (unclear or bounds.estimate > limit) and self.rest.dose > lab.base_dose:
             # Monotone: no effect at a coarse dose would have settled it; an effect may be slack.
-            self.rest, complete = base, None
+            self._halve(self.rest)
+            complete = None
         return complete, bounds.hi, effect_hi / (1.0 + effect_hi)
 
     def _bound_what_is_open(self, gain_hi: float) -> None:

@@ -27,6 +27,9 @@ TOLD_APART = 0.35
 """Standard error, relative to what a straight line predicts, at which half of that is told from
 nothing (wrongly once in 13 times, which is why the certificate looks again)."""
 
+CERTAINLY_APART = 0.25
+"""The same for the certificate: wrongly once in 40 times, on top of the search's once in 13."""
+
 
 @dataclass(frozen=True, slots=True)
 class Arm:
@@ -191,16 +194,16 @@ class Trials:
         gain = self.gain(arm)
         return gain is not None and gain.value + gain.se < threshold
 
-    def bears_out(self, low: Arm, high: Arm) -> bool | None:
+    def bears_out(self, low: Arm, high: Arm, apart: float = TOLD_APART) -> bool | None:
         """Whether a small dose shows at least half of what a straight line to a coarse one says.
 
         None while noise could say either. Hidden code whose slack lies between the doses shows
-        nothing at the small one.
+        nothing at the small one. ``apart`` is the relative standard error that is enough.
         """
         small, coarse = self.gain(low), self.gain(high)
         if small is None or coarse is None or coarse.value <= 0.0:
             return None
-        if self.count(low) < 2 or small.se > TOLD_APART * coarse.value:
+        if self.count(low) < 2 or small.se > apart * coarse.value:
             return None
         return small.value >= 0.5 * coarse.value
 

@@ -1,6 +1,6 @@
 """Repeatability: the serving example investigated with many seeds in both modes.
 
-    python tests/accuracy.py [--seeds 20] [--budget 60s] [--bound python|gpu]
+    python tests/accuracy.py [--seeds 20] [--budget 60s] [--bound python|gpu] [--keep DIR]
 
 Prints what each seed found, and exits with 1 unless at least 19 of 20 found exactly the truth and
 none reported a function that is hidden.
@@ -12,6 +12,7 @@ import argparse
 import json
 import platform
 import sys
+from pathlib import Path
 from typing import Any
 
 from investigation import ROOT, Investigation, investigate
@@ -28,6 +29,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--budget", default="60s")
     parser.add_argument("--bound", choices=("python", "gpu"), help="only this mode")
+    parser.add_argument("--keep", metavar="DIR", type=Path, help="keep each run below DIR")
     return parser.parse_args()
 
 
@@ -44,12 +46,18 @@ def outcome(done: Investigation, truth: dict[str, Any]) -> tuple[str, str]:
     return done.summary["verdict"], names
 
 
-def measure(bound: str, truth: dict[str, Any], seeds: int, budget: str) -> bool:
+def measure(bound: str, truth: dict[str, Any], seeds: int, budget: str, keep: Path | None) -> bool:
     """All seeds of one mode; whether the mode is good enough."""
     counts: dict[str, int] = {}
     print(f"--bound {bound}: truth {truth['verdict']}, {len(truth['sensitive'])} functions")
     for seed in range(seeds):
-        done = investigate(EXAMPLE / "bench.py", truth["arguments"], budget=budget, seed=seed)
+        done = investigate(
+            EXAMPLE / "bench.py",
+            truth["arguments"],
+            budget=budget,
+            seed=seed,
+            keep=keep / f"{bound}-{seed}" if keep else None,
+        )
         result, names = outcome(done, truth)
         counts[result] = counts.get(result, 0) + 1
         cost = done.summary["cost"] if done.summary else {"wall_s": 0.0, "runs": 0}
@@ -69,7 +77,7 @@ def main() -> int:
     truths = json.loads((EXAMPLE / "truth.json").read_text(encoding="utf-8"))["modes"]
     print(f"Python {platform.python_version()}, {arguments.budget} each")
     good = [
-        measure(bound, truth, arguments.seeds, arguments.budget)
+        measure(bound, truth, arguments.seeds, arguments.budget, arguments.keep)
         for bound, truth in truths.items()
         if arguments.bound in (None, bound)
     ]

@@ -36,6 +36,7 @@ def investigate(
     """Investigate a script with this Python; the run stays only in the directory ``keep``."""
     with contextlib.ExitStack() as stack:
         directory = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        directory.mkdir(parents=True, exist_ok=True)
         result = directory / "summary.json"
         command = [sys.executable, "-m", "bisector", str(script)]
         command += ["--budget", budget, "--seed", str(seed), "--json", str(result), "--quiet"]

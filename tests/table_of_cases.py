@@ -31,9 +31,7 @@ def parse_arguments() -> argparse.Namespace:
 def judge(case: Case, budget: str, seed: int, keep: Path | None) -> tuple[str, str]:
     """One case's outcome and a line about it."""
     script = ROOT / "tests" / "cases" / case.program
-    if keep:
-        keep = keep / case.name
-        keep.mkdir(parents=True, exist_ok=True)
+    keep = keep / case.name if keep else None
     done = investigate(script, case.args, budget=budget, seed=seed, keep=keep)
     if done.summary is None:
         return "wrong", f"exit {done.exit_code}, no summary: {done.errors.strip()[-300:]}"
