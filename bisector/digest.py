@@ -21,6 +21,9 @@ LONGEST_UNCUT_S = 50e-3
 REPEATED_SHARE = 0.2
 """Repeated code with less than this share of all own time does not say when the work was done."""
 
+_ONCE = ("entry", "return")
+"""Sites that every call visits, if not always the same one."""
+
 REPEATED = 8
 """Code called at least this often says when the steady work began and ended."""
 
@@ -241,13 +244,10 @@ def _functions(
             calls += code.calls * share / units
             for state in range(3):
                 totals[state] += code.seconds[state] * share / units
-            charged = sum(site[1] for site in code.sites.values())
-            # Sites hold raw time: scale them to the corrected own time of their function.
-            scale = code.seconds[0] / charged if charged > 0.0 else 1.0
             into = profiles.setdefault(code.line, {})
-            for key, (visits, gil, nogil, wait, given_up) in code.sites.items():
+            for key, values in _scaled_sites(code).items():
                 sums = into.setdefault(key, [0.0] * 5)
-                for index, value in enumerate((visits, gil * scale, nogil, wait, given_up)):
+                for index, value in enumerate(values):
                     sums[index] += value
             if not code.sites and code.calls > 0:
                 sums = into.setdefault(("entry", -1), [0.0] * 5)
@@ -280,3 +280,22 @@ def _functions(
             )
         )
     return tuple(sorted(functions, key=lambda f: f.target))
+
+
+def _scaled_sites(code: _Code) -> dict[tuple[str, int], list[float]]:
+    """The sites with the visits of all calls, not only of those since they are watched, and with
+    the corrected own time of their function."""
+    charged = [sum(site[state] for site in code.sites.values()) for state in (1, 2, 3)]
+    factors = [
+        own / held if held > 0.0 else 1.0 for own, held in zip(code.seconds, charged, strict=True)
+    ]
+    seen = max((site[0] for (at, _), site in code.sites.items() if at in _ONCE), default=0.0)
+    missed = max(1.0, code.calls / seen) if seen > 0.0 else 1.0
+    return {
+        key: [
+            visits * missed,
+            *(s * factor for s, factor in zip(spent, factors, strict=True)),
+            given_up,
+        ]
+        for key, (visits, *spent, given_up) in code.sites.items()
+    }

@@ -98,6 +98,19 @@ def test_sites_keep_their_function_s_own_time() -> None:
     assert spent["return"] == (pytest.approx(0.9e-3), 0.0)
 
 
+def test_sites_watched_late_hold_what_a_call_holds() -> None:
+    """Sites are watched from the first long call on: here in 80 of 720 calls."""
+    f = function(1, "m:f", 720, 72 * MS, 0, S, wait=36 * MS)
+    call = Entry("site", 2, {"function": 1, "at": "call", "offset": 4}, (160, 2 * MS, 0, 4 * MS, 0))
+    back = Entry("site", 3, {"function": 1, "at": "return", "offset": 44}, (80, 6 * MS, 0, 0, 0))
+    done = made(process(f, call, back), unit_s=2.0, whole_run_is_unit=True)["m:f"]
+    assert done.own_per_call_s == pytest.approx(150e-6)
+    first, last = done.codes[0].sites
+    assert (first.visits, last.visits) == (1440.0, 720.0)
+    assert (first.gil_s, last.gil_s) == (pytest.approx(12.5e-6), pytest.approx(75e-6))
+    assert first.wait_s == pytest.approx(25e-6)
+
+
 def test_work_in_a_script_s_body_is_not_left_out_for_the_imports_around_it() -> None:
     body = function(1, "__main__:<module>", 1, 900 * MS, S, S)
     load = function(2, "importlib:load", 50, 2 * MS, S, S + 5 * MS)
