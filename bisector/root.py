@@ -21,6 +21,10 @@ from bisector.trials import Arm, Trials
 
 MIN_BLOCKS = 2
 MAX_BLOCKS = 60
+SURE_RUNS = 8
+"""Runs that make a gain hardly above ``--min-gain`` believed: noise that looked small may not be,
+and a search for what is not there is dear."""
+
 SLACK_RUNS = 2
 LEAST_ADDED, MOST_ADDED = 0.5, 16.0
 """What Python's work is made longer by in search of the slack, relative to the time per unit:
@@ -101,14 +105,15 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
         return "insensitive"
     larger = both.points((high,)) if both.count(high) else []
     response = respond([*trials.points((low,)), *larger])
+    sure = at_low.lo > (least if trials.count(low) < SURE_RUNS else 0.0)
     if response.shape == "threshold":
         # Convex: what the small dose shows is an upper bound, so it must be clear by itself, and
         # more than what a hinge inside the small dose would leave of it.
         injected = trials.injected_s(low) * 1e9
-        if at_low.lo > 0.0 and response.slack < 0.5 * injected and at_low.estimate >= least:
+        if sure and response.slack < 0.5 * injected and at_low.estimate >= least:
             return "sensitive"
         return None
-    if at_low.lo > 0.0 and at_low.estimate >= least:
+    if sure and at_low.estimate >= least:
         return "sensitive"
     if at_high is not None and at_high.lo > least and response.shape in ("linear", "sublinear"):
         gain = trials.gain(low)

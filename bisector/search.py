@@ -19,7 +19,7 @@ from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.response import respond
 from bisector.tree import Unit
-from bisector.trials import Arm, Trials
+from bisector.trials import TOLD_APART, Arm, Trials
 from strategies.protocol import Judgement, Outcome, Probe, Problem, Strategy
 from strategies.registry import make
 
@@ -41,6 +41,9 @@ MASS_MARGIN = 1.25
 
 DOUBTFUL_RUNS = 6
 """A finalist that is unlikely to matter after so many runs at the base dose is let go."""
+
+LIKELY_RUNS = 6
+"""Runs at the base dose after which a finalist that is likely to be critical is passed on."""
 
 MAX_SWEEP_RUNS = 40
 """The same for a finalist at the small dose, where its effect is smaller."""
@@ -312,9 +315,11 @@ def _is_decided(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> bool:
 
 
 def _is_linear(trials: Trials, low: Arm, high: Arm, threshold: float) -> bool:
-    """Whether the coarse dose shows an effect that the small one bears out."""
+    """Whether the coarse dose shows an effect that the small one bears out; after a while, more
+    likely than not, which is for the certificate to settle."""
     coarse = trials.bounds(high, ALPHA, threshold)
-    return coarse is not None and coarse.lo > 0.0 and trials.bears_out(low, high) is True
+    apart = TOLD_APART if trials.count(low) < LIKELY_RUNS else math.inf
+    return coarse is not None and coarse.lo > 0.0 and trials.bears_out(low, high, apart) is True
 
 
 def _send_back(lab: Lab, member: Finalist, bound: float, arm: Arm, slack_ns: float) -> None:
