@@ -40,7 +40,8 @@ DOUBTFUL_RUNS = 12
 """A member that is unlikely to reach the threshold after this many runs is let go."""
 
 UNCLEAR_RUNS = 6
-"""Everything else is slowed less if after this many runs more of them are unlikely to clear it."""
+"""What is not clear at a coarse dose by now may be slack that is exceeded: a smaller one is next
+(for everything else only if twice the runs would not do)."""
 
 
 def certify(lab: Lab) -> Steps:
@@ -85,8 +86,10 @@ class _Attempt:
         self.complement = lab.everything - self.set
         self.most: dict[frozenset[str], float] = {}
         """The largest dose of a set, where that is less than the coarse one."""
+        self.clear: set[Arm] = set()
+        """Members that lower throughput for certain."""
         self.shown: set[Arm] = set()
-        """Members that need no more runs."""
+        """Those of them that the base dose bears out: they need no more runs."""
         self.sufficient: bool | None = None
         self.complete: bool | None = None
         self.certified = False
@@ -138,8 +141,8 @@ class _Attempt:
             raise
 
     def _wanted(self) -> list[Arm]:
-        arms = [arm for arm in self.alone if arm not in self.shown]
-        arms += [Arm(arm.targets, self.lab.base_dose) for arm in arms]
+        arms = [arm for arm in self.alone if arm not in self.clear]
+        arms += [Arm(a.targets, self.lab.base_dose) for a in self.alone if a not in self.shown]
         if self.sufficient is None:
             arms += [self.chosen, self.everything]
         if self.complete is None:
@@ -167,10 +170,15 @@ class _Attempt:
         p_values = [self._p_value(arm) for arm in self.alone]
         adjusted = holm(p_values)
         necessary = all(p <= self.alpha for p in adjusted) and all(borne_out)
+        self.clear = {
+            arm
+            for arm, p in zip(self.alone, p_values, strict=True)
+            if p <= self.alpha / len(self.alone)
+        }
         self.shown = {
             arm
-            for arm, p, borne in zip(self.alone, p_values, borne_out, strict=True)
-            if borne and p <= self.alpha / len(self.alone)
+            for arm, borne in zip(self.alone, borne_out, strict=True)
+            if borne and arm in self.clear
         }
         self.refuted = {
             m.target
@@ -186,7 +194,8 @@ class _Attempt:
             sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
         elif explained.hi < EXPLAINED:
             sufficient = False
-        lacking = sufficient is False or (sufficient is None and explained.estimate < EXPLAINED)
+        doubtful = explained.estimate < EXPLAINED and trials.count(self.chosen) >= UNCLEAR_RUNS
+        lacking = sufficient is False or (sufficient is None and doubtful)
         if lacking and self.dose > lab.base_dose:
             # What the set lacks may be hidden code whose slack the coarse dose exceeds.
             self._halve(self.chosen)
@@ -234,8 +243,8 @@ class _Attempt:
         return bounds.hi < least or (doubtful and self.trials.is_unlikely(arm, least))
 
     def _explained(self) -> Interval:
-        """Effect of the set over effect of everything; scaled where the set was dosed
-        differently."""
+        """Effect of the set over effect of everything; scaled where there the set was given
+        another dose."""
         trials, fit = self.trials, self.trials.fit()
         if self.chosen == self.everything:
             return Interval(1.0, 1.0, 1.0)
@@ -246,7 +255,8 @@ class _Attempt:
         ratio, _, _ = ratio_interval(part, whole, covariance, 1.0)
         unit = replace(part, value=ratio, se=_ratio_se(part, whole, covariance))
         radius = sequence_radius(unit, 0.05, max(0.1, trials.measurements.noise[0] / whole.value))
-        correction = trials.dose(self.everything) / max(trials.dose(self.chosen), 1e-12)
+        given = trials.dose_of(self.set, self.everything)
+        correction = given / max(trials.dose_of(self.set, self.chosen), 1e-12)
         return Interval(
             ratio * correction, (ratio - radius) * correction, (ratio + radius) * correction
         )
@@ -266,11 +276,9 @@ class _Attempt:
         effect_hi = max(bounds.hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
         complete = True if bounds.hi < limit else (False if bounds.lo > limit else None)
-        unclear = trials.count(self.rest) >= UNCLEAR_RUNS and not trials.is_unlikely(
-            self.rest, limit
-        )
-        matters = complete is not True and bounds.lo > 0.0
-        if matters and (unclear or bounds.estimate > limit) and self.rest.dose > lab.base_dose:
+        far = bounds.hi - bounds.estimate > 1.4 * (limit - bounds.estimate)
+        unclear = bounds.estimate > limit or (trials.count(self.rest) >= UNCLEAR_RUNS and far)
+        if complete is not True and bounds.lo > 0.0 and unclear and self.rest.dose > lab.base_dose:
             # Monotone: no effect at a coarse dose would have settled it; an effect may be slack.
             self._halve(self.rest)
             complete = None

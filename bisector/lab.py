@@ -120,7 +120,7 @@ class Lab:
             unresolved=tuple(Unresolved(f.target, (f.target,), f.unresolved or "") for f in refused)
         )
         usable = {f.target: f for f in chosen if f.unresolved is None and f.own_per_call_s > 0.0}
-        self.tree = Tree(usable.values())
+        self.tree = Tree(usable.values(), beside=[f.target for f in refused])
         self.own = OwnTime(usable, settings.delay_ns)
         computing = {target: function.computing() for target, function in usable.items()}
         self.computing = OwnTime(computing, settings.delay_ns)

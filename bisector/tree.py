@@ -36,27 +36,33 @@ class Unit:
 
 class Tree:
     """The tree of the functions of a discovery. Nodes are patterns, edges go from parent to
-    child."""
+    child.
 
-    def __init__(self, functions: Iterable[Function]) -> None:
+    ``beside``: what ran too, but cannot be slowed. No unit has any of it, and a node that does is
+    not the name of a set without it.
+    """
+
+    def __init__(self, functions: Iterable[Function], beside: Iterable[str] = ()) -> None:
         self.functions = {function.target: function for function in functions}
         self.graph: nx.DiGraph[str] = nx.DiGraph()
         self.graph.add_node(ROOT)
         self._paths: dict[str, tuple[str, ...]] = {}
-        modules = {target.partition(":")[0] for target in self.functions}
+        targets = dict.fromkeys((*self.functions, *beside))
+        modules = {target.partition(":")[0] for target in targets}
         packages = {
             ".".join(parts[:depth])
             for parts in (module.split(".") for module in modules)
             for depth in range(1, len(parts))
         }
         names: dict[str, set[str]] = {}
-        for target in self.functions:
+        for target in targets:
             module, _, qualname = target.partition(":")
             names.setdefault(module, set()).add(qualname)
-        for target in self.functions:
+        for target in targets:
             path = _path(target, packages, names)
             self._paths[target] = path
-            nx.add_path(self.graph, path)
+            if target in self.functions:
+                nx.add_path(self.graph, path)
 
     def path(self, target: str) -> tuple[str, ...]:
         """From `*:*` down to the function itself."""

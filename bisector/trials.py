@@ -94,6 +94,8 @@ class Trials:
         self.failures: dict[Arm, list[str]] = {}
         self.calls: dict[Arm, list[int]] = {}
         self._delivered: dict[Arm, list[tuple[float, float]]] = {}
+        self._each: dict[Arm, dict[str, Delivered]] = {}
+        """All runs of an arm together, by target."""
         self._per_call_ns: dict[Arm, float] = {}
 
     def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
@@ -105,6 +107,12 @@ class Trials:
         expected = self.own.expected_s(observed.delivered, arm.dose)
         counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
         self._delivered.setdefault(arm, []).append((counted, expected))
+        each = self._each.setdefault(arm, {})
+        for target, new in observed.delivered.items():
+            old = each.get(target, Delivered(0, 0, 0.0))
+            each[target] = Delivered(
+                old.calls + new.calls, old.delays + new.delays, old.delayed_ns + new.delayed_ns
+            )
         calls = sum(d.calls for d in observed.delivered.values())
         self._per_call_ns[arm] = counted * 1e9 / calls if calls else 0.0
         self.calls.setdefault(arm, []).append(observed.calls_total)
@@ -126,6 +134,12 @@ class Trials:
         rows = self._delivered.get(arm, [])
         expected = sum(row[1] for row in rows)
         return sum(row[0] for row in rows) / expected if expected > 0.0 else 0.0
+
+    def dose_of(self, targets: frozenset[str], arm: Arm) -> float:
+        """The dose that some of an arm's targets were given."""
+        each = {t: d for t, d in self._each.get(arm, {}).items() if t in targets}
+        expected = self.own.expected_s(each, arm.dose)
+        return sum(d.delayed_ns for d in each.values()) / 1e9 / expected if expected else 0.0
 
     def injected_s(self, arm: Arm) -> float:
         """Injected time per unit of work, as counted."""

@@ -20,7 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line; the defaults give a run of about a second."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bound", choices=("python", "gpu"), default="python")
-    parser.add_argument("--steps", type=int, default=85, help="decode steps in the measured window")
+    parser.add_argument("--steps", type=int, default=75, help="decode steps in the measured window")
     parser.add_argument("--warmup", type=int, default=5, help="decode steps before it")
     return parser.parse_args()
 

@@ -60,3 +60,14 @@ def test_units_and_remainder_partition_the_functions(
     assert sorted(named) == sorted(TARGETS)
     assert all(unit.mass >= threshold for unit in units)
     assert all(mass.get(t, 0.0) < threshold for t in rest)
+
+
+def test_what_cannot_be_slowed_is_not_covered_by_a_name() -> None:
+    tree = Tree([function("a:f"), function("a:g")], beside=["b:loop"])
+    assert tree.name(["a:f", "a:g"]) == "a:*"
+    assert tree.cover(["a:f"]) == ("a:f",)
+    whole = Tree([function("a:f"), function("b:g")], beside=["b:loop"])
+    assert whole.name(["a:f", "b:g"]) == "a:f, b:g"
+    units, rest = whole.units({"a:f": 0.5, "b:g": 0.2}, 0.1)
+    assert {unit.name for unit in units} == {"a:f", "b:g"}
+    assert rest == []

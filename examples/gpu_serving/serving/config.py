@@ -25,5 +25,5 @@ class ServingConfig:
     def for_bound(cls, bound: str) -> ServingConfig:
         """The configuration whose throughput is limited by ``python`` or by the ``gpu``."""
         if bound == "python":
-            return cls(kernel_s=0.0043, pipelined=False)
+            return cls(kernel_s=0.0055, pipelined=False)
         return cls(kernel_s=0.0125, pipelined=True)
