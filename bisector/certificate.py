@@ -19,6 +19,7 @@ from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.search import publish, search
 from bisector.statistics import Estimate, holm, ratio_interval, sequence_p_value, sequence_radius
+from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
 
 EXPLAINED = 0.9
@@ -67,6 +68,7 @@ def certify(lab: Lab) -> Steps:
                 lab.leave_open(member.functions, "fresh runs did not confirm that it matters")
         if trial.complement_matters:
             yield from search(lab, within=trial.complement)
+            yield from sweep(lab)
         elif not trial.refuted:
             break
         lab.deadline_s = lab.settings.budget_s

@@ -17,6 +17,7 @@ from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
 from bisector.root import judge_root
 from bisector.search import search
+from bisector.sweep import sweep
 
 __all__ = ["Engine", "EngineSettings"]
 
@@ -83,6 +84,7 @@ class Engine:
                     lab.finalists = Finalists()
                     lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
                     yield from search(lab)
+                    yield from sweep(lab)
                     if lab.finalists.members:
                         break
             except BudgetOver:

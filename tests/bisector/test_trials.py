@@ -33,3 +33,16 @@ def test_waits_that_shrank_do_not_make_the_dose_of_the_rest_smaller() -> None:
 
 def test_a_wait_alone_has_the_dose_it_was_given() -> None:
     assert dose_of({"m:wait": 0.1}, 0.25) == pytest.approx(0.125)
+
+
+def test_some_of_an_arm_s_targets_have_a_dose_of_their_own() -> None:
+    """Work that was given twice the dose, as if its own time had been seen too large."""
+    trials = Trials(OWN)
+    arm = Arm(frozenset(("m:work", "m:wait")), 0.25)
+    delivered = {"m:work": Delivered(100, 100, 0.1e9), "m:wait": Delivered(100, 100, 0.2e9)}
+    for seq in (1, 2):
+        observed = RunObserved(seq, "ok", 1.0, 1.0, delivered=delivered)
+        trials.add(arm, seq, observed, 0.01)
+    assert trials.dose(arm) == pytest.approx(0.3)
+    assert trials.dose_of(frozenset(("m:work",)), arm) == pytest.approx(0.5)
+    assert trials.dose_of(frozenset(("m:other",)), arm) == 0.0

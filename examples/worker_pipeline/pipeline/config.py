@@ -20,8 +20,8 @@ class StageConfig:
     device_s: float
 
 
-LIGHT = StageConfig(samples=5_000, device_s=0.0015)
-HEAVY = StageConfig(samples=45_000, device_s=0.0025)
+LIGHT = StageConfig(samples=2_000, device_s=0.0020)
+HEAVY = StageConfig(samples=30_000, device_s=0.0035)
 EQUAL = StageConfig(samples=20_000, device_s=0.004)
 
 

@@ -1,0 +1,169 @@
+"""The sweep: the search's finalists, looked at twice.
+
+Every finalist is slowed at two doses, so that hidden code which only exceeded its slack is sent
+back, and finalists that together do no more than one of them alone are recognised as co-critical.
+Like the search it is exploratory.
+"""
+
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+from bisector.events import PhaseBegan
+from bisector.finalists import Finalist
+from bisector.lab import Lab, Steps
+from bisector.response import respond
+from bisector.search import ALPHA, publish, reserve_s
+from bisector.trials import TOLD_APART, Arm, Trials
+
+DOUBTFUL_RUNS = 6
+"""A finalist that is unlikely to matter after so many runs at the base dose is let go."""
+
+LIKELY_RUNS = 6
+"""Runs at the base dose after which a finalist that is likely to be critical is passed on."""
+
+MAX_SWEEP_RUNS = 40
+"""Runs at the base dose after which noise is taken to have won, in a small budget."""
+
+CO_CRITICAL = 0.75
+"""Together no more than this share of the sum of their gains: two functions overlap."""
+
+
+def sweep(lab: Lab) -> Steps:
+    """Look at the finalists again; leaves those that stand, with what they do together."""
+    root, trials = lab.known.root, lab.finalists.trials
+    if root is None or trials is None:
+        return
+    threshold = lab.settings.threshold * root.gain.estimate
+    lab.emit(PhaseBegan("sweep", f"{len(lab.finalists.members)} finalists at other doses"))
+    yield from _look_again(lab, trials, threshold)
+    yield from _overlaps(lab, trials)
+    publish(lab, trials)
+
+
+def _look_again(lab: Lab, trials: Trials, threshold: float) -> Steps:
+    """Slow each finalist at two doses; keep those that matter at the small one too.
+
+    A hidden function lowers throughput once its delay exceeds its slack, so an effect must be seen
+    at the base dose, and where the line through both doses meets zero at a positive dose, at a
+    smaller one still. What noise leaves undecided there is unresolved, not sensitive.
+    """
+    finalists = lab.finalists
+    base, top = lab.base_dose, lab.top_dose
+    while True:
+        wanted: list[Arm] = []
+        for member in finalists.members:
+            low, high = Arm(member.functions, base), Arm(member.functions, top)
+            wanted += [arm for arm in (low, high) if trials.count(arm) < 2]
+            deciding = _deciding(lab, trials, member, threshold)
+            if not (
+                _is_decided(lab, trials, deciding, threshold)
+                or _is_linear(trials, low, high, threshold)
+            ):
+                wanted.append(deciding)
+        wanted = [arm for arm in dict.fromkeys(wanted) if not lab.is_hopeless(trials, arm)]
+        if not wanted:
+            break
+        lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
+        yield from lab.run_block(trials, wanted, "sweep")
+    kept = []
+    for member in finalists.members:
+        low, high = Arm(member.functions, base), Arm(member.functions, top)
+        deciding = _deciding(lab, trials, member, threshold)
+        bounds = trials.bounds(deciding, ALPHA, threshold)
+        coarse = trials.bounds(high, ALPHA, threshold)
+        if bounds is not None and bounds.lo > 0.0:
+            member.gain = bounds
+            finalists.linear = finalists.linear and deciding == low
+            kept.append(member)
+        elif coarse is not None and deciding == low and _is_linear(trials, low, high, threshold):
+            member.gain = coarse
+            kept.append(member)
+        elif bounds is not None and bounds.hi < threshold:
+            _send_back(lab, member, bounds.hi, deciding, respond(trials.points((low, high))).slack)
+        else:
+            lab.leave_open(
+                member.functions,
+                f"lowers throughput when slowed by more, but not clearly by {deciding.dose:.0%}: "
+                "it may be hidden code whose slack the larger dose exceeds",
+            )
+    lab.exceeds_slack = lab.exceeds_slack or len(kept) < len(finalists.members)
+    finalists.members = kept
+
+
+def _deciding(lab: Lab, trials: Trials, member: Finalist, threshold: float) -> Arm:
+    """The arm that decides: the base dose, or a third of it where that shows an effect which the
+    larger dose's bends away from."""
+    low, high = Arm(member.functions, lab.base_dose), Arm(member.functions, lab.top_dose)
+    bounds = trials.bounds(low, ALPHA, threshold) if trials.count(low) >= 2 else None
+    if bounds is not None and bounds.lo > 0.0 and _is_bent(trials, low, high):
+        return Arm(member.functions, 0.3 * lab.base_dose)
+    return low
+
+
+def _is_decided(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> bool:
+    bounds = trials.bounds(arm, ALPHA, threshold)
+    if bounds is None:
+        return trials.count(arm) >= 2
+    if trials.count(arm) >= DOUBTFUL_RUNS and trials.is_unlikely(arm, threshold):
+        return True
+    given_up = trials.count(arm) >= lab.patience(MAX_SWEEP_RUNS)
+    return given_up or bounds.hi < threshold or bounds.lo > 0.0
+
+
+def _is_linear(trials: Trials, low: Arm, high: Arm, threshold: float) -> bool:
+    """Whether the coarse dose shows an effect that the small one bears out; after a while, more
+    likely than not, which is for the certificate to settle."""
+    coarse = trials.bounds(high, ALPHA, threshold)
+    apart = TOLD_APART if trials.count(low) < LIKELY_RUNS else math.inf
+    return coarse is not None and coarse.lo > 0.0 and trials.bears_out(low, high, apart) is True
+
+
+def _send_back(lab: Lab, member: Finalist, bound: float, arm: Arm, slack_ns: float) -> None:
+    """A finalist that turns out to be hidden."""
+    pruned = lab.pruned(member.functions, "measured", bound, arm.dose)
+    lab.know(insensitive=(*lab.known.insensitive, pruned))
+    if slack_ns > 0.0:
+        lab.warn(
+            f"{member.target} is hidden: it lowers throughput only once it is more than "
+            f"{slack_ns / 1e6:.3g} ms per unit slower"
+        )
+
+
+def _is_bent(trials: Trials, low: Arm, high: Arm) -> bool:
+    if not (trials.count(low) and trials.count(high)):
+        return False
+    return respond(trials.points((low, high))).shape == "threshold"
+
+
+def _overlaps(lab: Lab, trials: Trials) -> Steps:
+    """Find finalists that together do no more than one alone: speeding up one gains nothing."""
+    members = sorted(lab.finalists.members, key=lambda m: -m.gain.estimate)
+    root = lab.known.root
+    if len(members) < 2 or root is None:
+        return
+    together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
+    lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
+    while trials.count(together) < 2 and not lab.is_hopeless(trials, together):
+        yield from lab.run_block(trials, [together], "sweep")
+    joint = trials.gain(together)
+    total = sum(m.gain.estimate for m in members)
+    if joint is None or joint.value + 2.0 * joint.se >= 0.9 * total:
+        return
+    pairs = {}
+    for a, b in combinations(members[:8], 2):
+        arm = Arm(a.functions | b.functions, lab.base_dose)
+        pairs[arm] = (a, b)
+    for _ in range(2):
+        wanted = [arm for arm in pairs if trials.count(arm) < 2]
+        for start in range(0, len(wanted), 5):
+            yield from lab.run_block(trials, wanted[start : start + 5], "sweep")
+    for arm, (a, b) in pairs.items():
+        gain = trials.gain(arm)
+        if gain is None:
+            continue
+        both = a.gain.estimate + b.gain.estimate
+        if gain.value < CO_CRITICAL * both and gain.value + 2.0 * gain.se < 0.9 * both:
+            a.co_critical_with = (*a.co_critical_with, b.target)
+            b.co_critical_with = (*b.co_critical_with, a.target)
