@@ -29,7 +29,7 @@ lint: environment
 cases: environment
 	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
-# The demonstration again and again, with 20 seeds in both modes: about 40 minutes.
+# The demonstration again and again, with 20 seeds in both modes: about 35 minutes.
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
 

@@ -278,8 +278,9 @@ class _Attempt:
         effect_hi = max(bounds.hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
         complete = True if bounds.hi < limit else (False if bounds.lo > limit else None)
-        far = bounds.hi - bounds.estimate > 1.4 * (limit - bounds.estimate)
-        unclear = bounds.estimate > limit or (trials.count(self.rest) >= UNCLEAR_RUNS and far)
+        room = limit - bounds.estimate
+        far = bounds.hi - bounds.estimate > 2.0**0.5 * room  # widths shrink with the root of runs
+        unclear = room < 0.0 or (trials.count(self.rest) >= UNCLEAR_RUNS and far)
         if complete is not True and bounds.lo > 0.0 and unclear and self.rest.dose > lab.base_dose:
             # Monotone: no effect at a coarse dose would have settled it; an effect may be slack.
             self._halve(self.rest)

@@ -93,10 +93,9 @@ class Trials:
         self.measurements = Measurements(noise)
         self.failures: dict[Arm, list[str]] = {}
         self.calls: dict[Arm, list[int]] = {}
-        self._delivered: dict[Arm, list[tuple[float, float]]] = {}
-        self._each: dict[Arm, dict[str, Delivered]] = {}
+        self._delivered: dict[Arm, dict[str, Delivered]] = {}
         """All runs of an arm together, by target."""
-        self._per_call_ns: dict[Arm, float] = {}
+        self._doses: dict[Arm, float] = {}
 
     def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
         """Record one run; ``arm`` None is a control."""
@@ -104,17 +103,13 @@ class Trials:
             self.measurements.add(CONTROL, block, time_s)
             return
         self.measurements.add(arm, block, time_s)
-        expected = self.own.expected_s(observed.delivered, arm.dose)
-        counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
-        self._delivered.setdefault(arm, []).append((counted, expected))
-        each = self._each.setdefault(arm, {})
+        each = self._delivered.setdefault(arm, {})
         for target, new in observed.delivered.items():
             old = each.get(target, Delivered(0, 0, 0.0))
             each[target] = Delivered(
                 old.calls + new.calls, old.delays + new.delays, old.delayed_ns + new.delayed_ns
             )
-        calls = sum(d.calls for d in observed.delivered.values())
-        self._per_call_ns[arm] = counted * 1e9 / calls if calls else 0.0
+        self._doses[arm] = self._dose(each, arm.dose)
         self.calls.setdefault(arm, []).append(observed.calls_total)
 
     def fail(self, arm: Arm, reason: str) -> None:
@@ -131,15 +126,22 @@ class Trials:
 
     def dose(self, arm: Arm) -> float:
         """The dose as delivered: counted delays over own time of the calls they fell on."""
-        rows = self._delivered.get(arm, [])
-        expected = sum(row[1] for row in rows)
-        return sum(row[0] for row in rows) / expected if expected > 0.0 else 0.0
+        return self._doses.get(arm, 0.0)
 
     def dose_of(self, targets: frozenset[str], arm: Arm) -> float:
         """The dose that some of an arm's targets were given."""
-        each = {t: d for t, d in self._each.get(arm, {}).items() if t in targets}
-        expected = self.own.expected_s(each, arm.dose)
-        return sum(d.delayed_ns for d in each.values()) / 1e9 / expected if expected else 0.0
+        each = self._delivered.get(arm, {})
+        return self._dose({t: d for t, d in each.items() if t in targets}, arm.dose)
+
+    def _dose(self, each: Mapping[str, Delivered], asked: float) -> float:
+        expected = self.own.expected_s(each, asked)
+        counted = sum(d.delayed_ns for d in each.values()) / 1e9
+        return counted / expected if expected > 0.0 else 0.0
+
+    def _per_call_ns(self, arm: Arm) -> float:
+        each = self._delivered.get(arm, {}).values()
+        calls = sum(d.calls for d in each)
+        return sum(d.delayed_ns for d in each) / calls if calls else 0.0
 
     def injected_s(self, arm: Arm) -> float:
         """Injected time per unit of work, as counted."""
@@ -192,7 +194,7 @@ class Trials:
         return Effect(
             dose=dose,
             delay_ns=self.own.delay_ns,
-            delay_per_call_ns=self._per_call_ns.get(arm, 0.0),
+            delay_per_call_ns=self._per_call_ns(arm),
             drop=drop,
             gain=gain,
             critical_fraction=fraction,

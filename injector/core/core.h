@@ -150,6 +150,13 @@ uint64_t record_serial(void);
  * NULL: that the code is none of its business. */
 int record_set(PyCodeObject *code, uint64_t owner, struct record *record);
 
+/* What a tracker makes of what its ``resolve`` answered: one reference; NULL with an exception. */
+typedef struct record *(*record_maker)(void *tracker, PyObject *code, PyObject *spec);
+
+/* Ask ``resolve`` what a code object is and remember it. -1 with an exception. */
+int record_ask(PyObject *resolve, uint64_t owner, PyObject *code, PyObject *globals, record_maker make,
+               void *tracker);
+
 /* Take turns at asking what code is, so that each is asked once. Between the two calls Python code may
  * run; the first may let other threads in, so look again what is known after it. */
 void record_begin_asking(void);

@@ -86,36 +86,16 @@ delayer_end(struct delayer *self, const struct target *target)
 
 /* ---- events ------------------------------------------------------------------------------- */
 
-/* Ask what a code object is and remember it. -1 with an exception. */
-static int
-ask(struct delayer *self, PyObject *code, PyObject *globals)
+static struct record *
+make(void *tracker, PyObject *code, PyObject *spec)
 {
-    int failed = -1;
-    struct target *target = NULL;
-    struct record *record = NULL;
-    PyObject *spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals,
-                                                  NULL);
-    if (spec == NULL) {
-        return -1;
+    struct delayer *self = tracker;
+    struct target *target = target_new(&self->counters, self->serial, code, spec);
+    if (target == NULL) {
+        return NULL;
     }
-    if (record_get(code, self->serial, &record) != UNKNOWN) {
-        failed = 0; /* another thread was faster: this one's turn came before its time */
-    }
-    else if (spec == Py_None) {
-        failed = record_set((PyCodeObject *)code, self->serial, NULL);
-    }
-    else {
-        target = target_new(&self->counters, self->serial, code, spec);
-        failed = target == NULL ? -1 : record_set((PyCodeObject *)code, self->serial, &target->record);
-        if (target != NULL && failed) {
-            record_drop(&target->record);
-        }
-        else if (target != NULL) {
-            self->has_sites |= target->units > 0;
-        }
-    }
-    Py_DECREF(spec);
-    return failed;
+    self->has_sites |= target->units > 0;
+    return &target->record;
 }
 
 /* What a code object is that is seen for the first time; NOTHING also where that is not to be found
@@ -126,7 +106,7 @@ meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **fo
     record_begin_asking();
     enum known known = record_get(code, self->serial, (struct record **)found);
     if (known == UNKNOWN && self->resolve != NULL) { /* else cleared: the interpreter is going down */
-        if (ask(self, code, globals) == 0) {
+        if (record_ask(self->resolve, self->serial, code, globals, make, self) == 0) {
             known = record_get(code, self->serial, (struct record **)found);
         }
         else if (core_failed(self->on_error) != FAILED) {

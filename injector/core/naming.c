@@ -25,33 +25,11 @@ slot_of(struct observer *self, struct thread *thread, PyObject *answer)
     return slot > 0 ? slot : self->spare;
 }
 
-/* Ask what a code object is and remember it. -1 with an exception. */
-static int
-ask(struct observer *self, PyObject *code, PyObject *globals)
+static struct record *
+make(void *tracker, PyObject *code, PyObject *spec)
 {
-    int failed = -1;
-    struct function *function = NULL;
-    struct record *record = NULL;
-    PyObject *spec = PyObject_CallFunctionObjArgs(self->resolve, code, globals == NULL ? Py_None : globals,
-                                                  NULL);
-    if (spec == NULL) {
-        return -1;
-    }
-    if (record_get(code, self->serial, &record) != UNKNOWN) {
-        failed = 0; /* another thread was faster: this one's turn came before its time */
-    }
-    else if (spec == Py_None) {
-        failed = record_set((PyCodeObject *)code, self->serial, NULL);
-    }
-    else {
-        function = function_new(self, code, spec);
-        failed = function == NULL ? -1 : record_set((PyCodeObject *)code, self->serial, &function->record);
-        if (function != NULL && failed) {
-            record_drop(&function->record);
-        }
-    }
-    Py_DECREF(spec);
-    return failed;
+    struct function *function = function_new(tracker, code, spec);
+    return function == NULL ? NULL : &function->record;
 }
 
 struct function *
@@ -63,7 +41,7 @@ observer_meet(struct observer *self, struct thread *thread, PyObject *code, PyOb
     record_begin_asking();
     *known = record_get(code, self->serial, (struct record **)&function);
     if (*known == UNKNOWN && self->resolve != NULL) { /* else cleared: the interpreter is going down */
-        if (ask(self, code, globals) < 0) {
+        if (record_ask(self->resolve, self->serial, code, globals, make, self) < 0) {
             failed(self, thread);
             if (thread->raised == NULL && record_set((PyCodeObject *)code, self->serial, NULL) < 0) {
                 PyErr_Clear(); /* it will be asked again */

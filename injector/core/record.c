@@ -77,3 +77,31 @@ record_end_asking(void)
 {
     asking = NULL;
 }
+
+int
+record_ask(PyObject *resolve, uint64_t owner, PyObject *code, PyObject *globals, record_maker make,
+           void *tracker)
+{
+    int failed = -1;
+    struct record *record = NULL;
+    PyObject *spec =
+        PyObject_CallFunctionObjArgs(resolve, code, globals == NULL ? Py_None : globals, NULL);
+    if (spec == NULL) {
+        return -1;
+    }
+    if (record_get(code, owner, &record) != UNKNOWN) {
+        failed = 0; /* another thread was faster: this one's turn came before its time */
+    }
+    else if (spec == Py_None) {
+        failed = record_set((PyCodeObject *)code, owner, NULL);
+    }
+    else {
+        record = make(tracker, code, spec);
+        failed = record == NULL ? -1 : record_set((PyCodeObject *)code, owner, record);
+        if (record != NULL && failed) {
+            record_drop(record);
+        }
+    }
+    Py_DECREF(spec);
+    return failed;
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from synthetic import Program, investigate
 
 from bisector.answer import Answer
 from bisector.engine import Engine, EngineSettings
 from bisector.errors import UsageError
-from bisector.observations import RunObserved
+from bisector.observations import RunObserved, RunRequest
 
 MS = 1e-3
 
@@ -145,3 +147,51 @@ def test_an_answer_can_be_had_at_any_time() -> None:
     while (request := engine.ask()) is not None:
         engine.tell(program.run(request))
         assert isinstance(engine.answer(), Answer)
+
+
+class Paced(Program):
+    """A hidden program in whose first slowed runs something else took a third of a per cent."""
+
+    def run(self, request: RunRequest) -> RunObserved:
+        observed = super().run(request)
+        if not request.targets or self.runs > 12 or observed.time_per_unit_s is None:
+            return observed
+        return replace(observed, time_per_unit_s=1.0035 * observed.time_per_unit_s)
+
+
+def test_two_quiet_blocks_do_not_make_a_paced_program_sensitive() -> None:
+    lanes = {"clock": {"m:wait": 6 * MS}, "work": {"m:filter": 1 * MS, "m:take": 0.5 * MS}}
+    result = answer(Paced(lanes, noise=0.0003), exclude=("m:wait",))
+    assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
+
+
+class Overdosed(Program):
+    """Delays of the critical function come out half as large again as was meant."""
+
+    def time_per_unit_s(self, targets: frozenset[str], dose: float) -> float:
+        return max(
+            sum(
+                s * (1.0 + (dose * self.factor(t) if t in targets else 0.0))
+                for t, s in lane.items()
+            )
+            for lane in self.lanes.values()
+        )
+
+    def factor(self, target: str) -> float:
+        return 1.5 if target == "a:critical" else 1.0
+
+    def run(self, request: RunRequest) -> RunObserved:
+        observed = super().run(request)
+        delivered = {
+            t: replace(d, delayed_ns=d.delayed_ns * self.factor(t))
+            for t, d in observed.delivered.items()
+        }
+        return replace(observed, delivered=delivered)
+
+
+def test_the_explained_share_does_not_suffer_from_doses_that_miss() -> None:
+    lanes = {"main": {"a:critical": 4 * MS}, "other": {"b:hidden": 1.9 * MS}}
+    result = answer(Overdosed(lanes, noise=0.003))
+    assert (result.verdict, found(result)) == ("sensitive", {"a:critical"})
+    assert result.certificate.explained is not None
+    assert result.certificate.explained.estimate == pytest.approx(1.0, abs=0.05)
