@@ -28,10 +28,6 @@ UNLIKELY_RUNS = 3
 """Runs after which what probably does not matter is set aside: the certificate slows all of that
 together, and bounds it in far fewer runs than the search could one by one."""
 
-BLIND = 3.0
-"""Where noise hides the threshold by then, what shows less than this many times that is set aside
-too: what matters more comes first."""
-
 MAX_RUNS = 14
 """Runs of one probe after which noise is taken to have won, in a small budget."""
 
@@ -158,10 +154,7 @@ def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgem
         return "insensitive", ""
     if bounds.lo > 0.0 and bounds.estimate >= threshold and runs >= POSITIVE_RUNS:
         return "sensitive", ""
-    gain = trials.gain(arm)
-    blind = gain is not None and gain.se > threshold
-    least = BLIND * threshold if blind else threshold
-    if runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, least):
+    if runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, threshold):
         return "insensitive", ""  # its bound is not below the threshold: see _take_over
     if runs >= lab.patience(MAX_RUNS):
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):

@@ -7,7 +7,7 @@ own and tiny delays are paid in instalments.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 
 from bisector.answer import CurvePoint, Effect, Interval
@@ -116,7 +116,7 @@ class Trials:
         """Record that a run of this arm failed."""
         self.failures.setdefault(arm, []).append(reason)
 
-    def count(self, arm: Arm) -> int:
+    def count(self, arm: Hashable) -> int:
         """Successful runs of an arm."""
         return self.measurements.count(arm)
 
@@ -148,9 +148,10 @@ class Trials:
         return self.dose(arm) * self.own.per_unit_s(arm.targets)
 
     def gain(self, arm: Arm) -> Estimate | None:
-        """(t - t0) / dose / t0 with its standard error; None while nothing was delivered."""
+        """(t - t0) / dose / t0 with its standard error; None while nothing was delivered, or no
+        undelayed run is there to compare with."""
         dose = self.dose(arm)
-        if dose <= 0.0 or self.count(arm) == 0:
+        if dose <= 0.0 or self.count(arm) == 0 or self.count(CONTROL) == 0:
             return None
         effect = self.fit().effect(arm)
         return Estimate(effect.value / dose, effect.se / dose, effect.dof)

@@ -46,3 +46,14 @@ def test_some_of_an_arm_s_targets_have_a_dose_of_their_own() -> None:
     assert trials.dose(arm) == pytest.approx(0.3)
     assert trials.dose_of(frozenset(("m:work",)), arm) == pytest.approx(0.5)
     assert trials.dose_of(frozenset(("m:other",)), arm) == 0.0
+
+
+def test_there_is_no_gain_without_an_undelayed_run_to_compare_with() -> None:
+    """A budget may end in the first block of a stage, before its control."""
+    trials = Trials(OWN)
+    arm = Arm(frozenset(("m:work",)), 0.25)
+    delivered = {"m:work": Delivered(100, 100, 0.05e9)}
+    trials.add(arm, 1, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
+    assert trials.gain(arm) is None
+    assert trials.bounds(arm, 0.05, 0.05) is None
+    assert trials.effect(arm, 0.05) is None
