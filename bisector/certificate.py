@@ -11,19 +11,17 @@ retry has its own share of the error.
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 from bisector.answer import Certificate, Effect, Finding, Interval
 from bisector.events import PhaseBegan
-from bisector.finalists import Finalist
+from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.search import publish, search
-from bisector.statistics import Estimate, holm, ratio_interval, sequence_p_value, sequence_radius
+from bisector.statistics import holm, sequence_p_value
 from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
-
-EXPLAINED = 0.9
-"""The set must account for this share of the gain of everything."""
 
 EXPLAINED_LEAST = 0.8
 """What the lower bound of the explained share must reach."""
@@ -59,18 +57,11 @@ def certify(lab: Lab) -> Steps:
         if trial.certified:
             lab.know(verdict="sensitive", stop_reason="certified")
             return
-        if attempt or trial.out_of_time:
+        if attempt or not trial.complement_matters:
             break
         lab.emit(PhaseBegan("retry", trial.trouble))
-        for member in members:
-            if member.target in trial.refuted:
-                lab.finalists.members.remove(member)
-                lab.leave_open(member.functions, "fresh runs did not confirm that it matters")
-        if trial.complement_matters:
-            yield from search(lab, within=trial.complement)
-            yield from sweep(lab)
-        elif not trial.refuted:
-            break
+        yield from search(lab, within=trial.complement)
+        yield from sweep(lab)
         lab.deadline_s = lab.settings.budget_s
     lab.know(verdict="inconclusive", stop_reason="budget")
 
@@ -81,11 +72,11 @@ class _Attempt:
     def __init__(self, lab: Lab, members: list[Finalist], alpha: float) -> None:
         self.lab = lab
         self.members = members
+        self.refuted: set[str] = set()
+        """Targets that fresh runs did not show to be necessary: no longer members."""
         self.alpha = alpha
         self.trials = lab.trials()
         self.noise = _noise(lab)
-        self.set = frozenset().union(*(m.functions for m in members))
-        self.complement = lab.everything - self.set
         self.most: dict[frozenset[str], float] = {}
         """The largest dose of a set, where that is less than the coarse one."""
         self.clear: set[Arm] = set()
@@ -95,12 +86,20 @@ class _Attempt:
         self.sufficient: bool | None = None
         self.complete: bool | None = None
         self.certified = False
-        self.out_of_time = False
         self.complement_matters = False
-        self.refuted: set[str] = set()
         self.trouble = ""
         self.alone: list[Arm] = []
         self._choose_doses()
+
+    @property
+    def set(self) -> frozenset[str]:
+        """The functions of all members."""
+        return frozenset().union(*(m.functions for m in self.members))
+
+    @property
+    def complement(self) -> frozenset[str]:
+        """Everything else."""
+        return self.lab.everything - self.set
 
     def _choose_doses(self) -> None:
         """Arms for what is still open, by what is known of noise and slack."""
@@ -124,9 +123,9 @@ class _Attempt:
             return self.lab.base_dose
         return self.most.get(targets, self.lab.top_dose)
 
-    def _halve(self, arm: Arm) -> None:
-        """Slow these targets less from now on."""
-        self.most[arm.targets] = max(self.lab.base_dose, 0.5 * arm.dose)
+    def _slow_by(self, dose: float, targets: frozenset[str]) -> None:
+        """Slow these targets by no more from now on, nor by less than the base dose."""
+        self.most[targets] = max(self.lab.base_dose, dose)
         self._choose_doses()
 
     def run(self) -> Steps:
@@ -137,7 +136,6 @@ class _Attempt:
                 if done >= MIN_BLOCKS and self.judge():
                     return
         except BudgetOver:
-            self.out_of_time = True
             self.judge()
             self.lab.know(verdict="inconclusive", stop_reason="budget")
             raise
@@ -155,7 +153,7 @@ class _Attempt:
         """Read the runs so far; True when every question has an answer."""
         lab, trials = self.lab, self.trials
         if lab.is_hopeless(trials, self.everything) and self.dose > lab.base_dose:
-            self._halve(self.chosen)
+            self._slow_by(0.5 * self.dose, self.set)
         self.noise = max(self.noise, trials.fit().sigma)
         self._choose_doses()
         bases = [Arm(arm.targets, lab.base_dose) for arm in self.alone]
@@ -170,27 +168,22 @@ class _Attempt:
         }
         self._choose_doses()
         p_values = [self._p_value(arm) for arm in self.alone]
-        adjusted = holm(p_values)
+        adjusted = holm([*p_values, *(1.0 for _ in self.refuted)])[: len(p_values)]
         necessary = all(p <= self.alpha for p in adjusted) and all(borne_out)
         self.clear = {
             arm
             for arm, p in zip(self.alone, p_values, strict=True)
-            if p <= self.alpha / len(self.alone)
+            if p <= self.alpha / (len(self.alone) + len(self.refuted))
         }
         self.shown = {
             arm
             for arm, borne in zip(self.alone, borne_out, strict=True)
             if borne and arm in self.clear
         }
-        self.refuted = {
-            m.target
-            for m, arm in zip(self.members, self.alone, strict=True)
-            if trials.count(arm) >= 2 and arm not in self.shown and self._is_refuted(arm)
-        }
         self.complete, rest_gain_hi, rest_drop_hi = self._complete()
         if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
             return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
-        explained = self._explained()
+        explained = trials.share(self.chosen, self.everything)
         sufficient: bool | None = None
         if explained.lo >= EXPLAINED_LEAST:
             sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
@@ -200,14 +193,17 @@ class _Attempt:
         lacking = sufficient is False or (sufficient is None and doubtful)
         if lacking and self.dose > lab.base_dose:
             # What the set lacks may be hidden code whose slack the coarse dose exceeds.
-            self._halve(self.chosen)
+            self._slow_by(0.5 * self.dose, self.set)
             return False
         self.sufficient = sufficient
+        if self._let_go():
+            self.complement_matters = not self.members
+            return not self.members
         notes = self._notes()
         self._publish(
             adjusted,
             Certificate(
-                necessary=True if necessary else (False if self.refuted else None),
+                necessary=True if necessary else None,
                 necessary_p_values=tuple(
                     (m.target, p) for m, p in zip(self.members, adjusted, strict=True)
                 ),
@@ -225,8 +221,44 @@ class _Attempt:
         self.certified = bool(necessary and sufficient and self.complete)
         self.complement_matters = self.complete is False
         self.trouble = "; ".join(notes)
-        failed = self.refuted or self.complete is False or sufficient is False
-        return self.certified or bool(failed)
+        return self.certified or self.complete is False or sufficient is False
+
+    def _let_go(self) -> bool:
+        """Leave out members that fresh runs put below the threshold, and, once all else is shown,
+        those that they cannot show and that look like leaks. The smaller set is then tested."""
+        lab, trials = self.lab, self.trials
+        unshown = [
+            (member, arm)
+            for member, arm in zip(self.members, self.alone, strict=True)
+            if arm not in self.shown
+        ]
+        gone = [(member, arm) for member, arm in unshown if self._is_refuted(arm)]
+        if not gone and self.sufficient and self.complete:
+            limit = (1.0 - EXPLAINED) * _gain(lab)
+            gone = [(member, arm) for member, arm in unshown if self._is_leak(arm, limit)]
+        if not gone:
+            return False
+        chosen, rest = self.dose, self.rest.dose
+        for member, arm in gone:
+            bounds = trials.bounds(arm, 0.05, lab.settings.threshold) or Interval(0, 0, 0)
+            lab.leave_open(
+                member.functions,
+                "fresh runs did not confirm that it matters: its gain is between "
+                f"{bounds.lo:.1%} and {bounds.hi:.1%}",
+            )
+            self.members.remove(member)
+            lab.finalists.members.remove(member)
+            self.refuted.add(member.target)
+        left = tuple(f for f in lab.known.sensitive if f.target not in self.refuted)
+        lab.know(sensitive=left)
+        self.most |= {self.set: chosen, self.complement: rest}
+        self.sufficient = self.complete = None
+        self._choose_doses()
+        return True
+
+    def _is_leak(self, arm: Arm, limit: float) -> bool:
+        runs = self.trials.count(Arm(arm.targets, self.lab.base_dose))
+        return runs >= UNCLEAR_RUNS and self.trials.leaks(arm, limit)
 
     def _p_value(self, arm: Arm) -> float:
         """Against the hypothesis that slowing a member does nothing."""
@@ -243,25 +275,6 @@ class _Attempt:
             return True
         doubtful = self.trials.count(arm) >= DOUBTFUL_RUNS
         return bounds.hi < least or (doubtful and self.trials.is_unlikely(arm, least))
-
-    def _explained(self) -> Interval:
-        """Effect of the set over effect of everything; scaled where there the set was given
-        another dose."""
-        trials, fit = self.trials, self.trials.fit()
-        if self.chosen == self.everything:
-            return Interval(1.0, 1.0, 1.0)
-        part, whole = fit.effect(self.chosen), fit.effect(self.everything)
-        if whole.value <= 0.0:
-            return Interval(0.0, 0.0, 1.0)
-        covariance = fit.effect_covariance(self.chosen, self.everything)
-        ratio, _, _ = ratio_interval(part, whole, covariance, 1.0)
-        unit = replace(part, value=ratio, se=_ratio_se(part, whole, covariance))
-        radius = sequence_radius(unit, 0.05, max(0.1, trials.measurements.noise[0] / whole.value))
-        given = trials.dose_of(self.set, self.everything)
-        correction = given / max(trials.dose_of(self.set, self.chosen), 1e-12)
-        return Interval(
-            ratio * correction, (ratio - radius) * correction, (ratio + radius) * correction
-        )
 
     def _complete(self) -> tuple[bool | None, float | None, float | None]:
         lab, trials = self.lab, self.trials
@@ -281,20 +294,35 @@ class _Attempt:
         room = limit - bounds.estimate
         far = bounds.hi - bounds.estimate > 2.0**0.5 * room  # widths shrink with the root of runs
         unclear = room < 0.0 or (trials.count(self.rest) >= UNCLEAR_RUNS and far)
-        if complete is not True and bounds.lo > 0.0 and unclear and self.rest.dose > lab.base_dose:
-            # Monotone: no effect at a coarse dose would have settled it; an effect may be slack.
-            self._halve(self.rest)
-            complete = None
+        if complete is not True and unclear:
+            dose = self._clearest(limit, shows_effect=bounds.lo > 0.0)
+            if dose != self.rest.dose:
+                self._slow_by(dose, self.complement)
+                complete = None
         return complete, bounds.hi, effect_hi / (1.0 + effect_hi)
+
+    def _clearest(self, limit: float, *, shows_effect: bool) -> float:
+        """The dose at which everything else is soonest told from ``limit``.
+
+        No effect at a coarse dose would have settled it, an effect may be slack that is exceeded:
+        then a smaller one is tried. Of those tried, the one that leaves most room for noise.
+        """
+        doses = [arm.dose for arm in self.trials.arms(self.complement)]
+        if shows_effect and min(doses) > self.lab.base_dose:
+            return 0.5 * min(doses)
+
+        def room(dose: float) -> float:
+            gain = self.trials.gain(Arm(self.complement, dose))
+            return dose * (limit - gain.value) if gain is not None else -math.inf
+
+        return max(doses, key=room)
 
     def _bound_what_is_open(self, gain_hi: float) -> None:
         """What the search left open was slowed with everything else: no part of that can gain more
         than all of it."""
-        known = self.lab.known
+        known, dose = self.lab.known, self.rest.dose
         bounded = [u for u in known.unresolved if self.complement.issuperset(u.functions)]
-        pruned = [
-            self.lab.pruned(u.functions, "measured", gain_hi, self.rest.dose) for u in bounded
-        ]
+        pruned = [self.lab.pruned(u.functions, "measured", gain_hi, dose) for u in bounded]
         self.lab.know(
             unresolved=tuple(u for u in known.unresolved if u not in bounded),
             insensitive=(*known.insensitive, *pruned),
@@ -343,11 +371,6 @@ class _Attempt:
 
     def _notes(self) -> tuple[str, ...]:
         notes = []
-        if self.refuted:
-            notes.append(
-                "slowing it alone did not lower throughput again: "
-                + ", ".join(sorted(self.refuted))
-            )
         if self.sufficient is False:
             notes.append("slowing only the set does not reproduce the drop of *:*")
         if self.complete is False:
@@ -375,8 +398,3 @@ def _noise(lab: Lab) -> float:
 
 def _gain(lab: Lab) -> float:
     return lab.known.root.gain.estimate if lab.known.root is not None else 0.0
-
-
-def _ratio_se(part: Estimate, whole: Estimate, covariance: float) -> float:
-    _, low, high = ratio_interval(part, whole, covariance, 1.0)
-    return 0.5 * (high - low)

@@ -57,7 +57,7 @@ class Engine:
     def answer(self) -> Answer:
         """Everything known so far."""
         return replace(
-            _without_guesses(self.lab.known),
+            _without_guesses(self.lab.known, self.lab.settings.threshold),
             baseline=self.lab.baseline_known(),
             discovery=self.lab.discovery,
             runs=self.runs,
@@ -76,8 +76,6 @@ class Engine:
             yield from judge_root(lab)
             if lab.known.verdict == "insensitive":
                 lab.know(stop_reason="certified")
-                return
-            if lab.known.insensitive:
                 return
             try:
                 for _ in range(SEARCHES):
@@ -118,12 +116,13 @@ class Engine:
             yield from lab.control(lab.baseline, "baseline")
 
 
-def _without_guesses(known: Answer) -> Answer:
-    """Where nothing is certified, only what clearly lowered throughput is suspected; the rest of
+def _without_guesses(known: Answer, threshold: float) -> Answer:
+    """Where nothing is certified, only what clearly reaches the threshold is suspected; the rest of
     what the search was after is open."""
-    if known.verdict == "sensitive":
+    if known.verdict == "sensitive" or known.root is None:
         return known
-    guesses = [f for f in known.sensitive if f.effect.gain.lo <= 0.0]
+    least = max(threshold * known.root.gain.estimate, 0.0)
+    guesses = [f for f in known.sensitive if f.effect.gain.lo <= least]
     unresolved = (
         Unresolved(
             f.target,

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from bisector.answer import Interval, Kind
 from bisector.trials import Trials
 
+EXPLAINED = 0.9
+"""The set must account for this share of the gain of everything."""
+
 
 @dataclass(slots=True)
 class Finalist:

@@ -28,7 +28,8 @@ def headline(summary: Summary) -> str:
         return _sensitive(summary)
     if summary.verdict == "insensitive":
         return _insensitive(summary)
-    return " ".join((_why_undecided(summary), _known(summary), _what_to_do(summary)))
+    sentences = (_why_undecided(summary), _known(summary), _what_to_do(summary))
+    return " ".join(sentence for sentence in sentences if sentence)
 
 
 def waits(finding: Sensitive) -> bool:
@@ -171,5 +172,5 @@ def _what_to_do(summary: Summary) -> str:
             "decide."
         )
     if _gave_up(summary):
-        return "Longer runs would tell more."
+        return "Longer runs would tell more." if summary.root else ""
     return "A larger --budget would decide."

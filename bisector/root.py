@@ -8,10 +8,10 @@ a hidden program turns critical once its delay exceeds the slack.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import replace
 
-from bisector.answer import Certificate, Effect
+from bisector.answer import Certificate, Effect, Pruned
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.lab import BenchmarkBroken, BudgetOver, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
@@ -39,9 +39,14 @@ def judge_root(lab: Lab) -> Steps:
     """Decide whether the root is sensitive; leaves ``root``, and a verdict if it is insensitive.
 
     Raises:
-        BudgetOver: four fifths of the budget went by without an answer.
+        BudgetOver: four fifths of the budget went by without an answer, or what may matter cannot
+            be slowed.
         BenchmarkBroken: it cannot be slowed, or it runs for a fixed time whatever happens.
     """
+    share = _share(lab, lab.everything)
+    if share < lab.settings.min_gain:
+        too_little = lab.pruned(lab.everything, "cannot_matter", share, lab.base_dose)
+        _refuse_if_unresolved(lab, too_little, "what can be slowed is too little to matter, and")
     both = trials = lab.trials()
     low, high = (Arm(lab.everything, r * lab.base_dose) for r in (1.0, 2.0))
     lab.deadline_s = 0.8 * lab.settings.budget_s
@@ -65,9 +70,13 @@ def judge_root(lab: Lab) -> Steps:
         verdict = _verdict(lab, trials, both, low, high)
         if verdict == "insensitive":
             _check_fixed_time(lab, both, low, high)
-            _certify_insensitive(lab, _tightest(lab, trials, low, high))
+            gain_hi = _tightest(lab, trials, low, high)
+            bounded = lab.pruned(lab.everything, "measured", gain_hi, _root(lab).dose)
+            _refuse_if_unresolved(
+                lab, bounded, "slowing everything that can be slowed does not lower throughput, but"
+            )
+            _certify_insensitive(lab, bounded)
             yield from _measure_slack(lab)
-            _refuse_if_unresolved(lab)
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
         if verdict == "sensitive":
@@ -190,17 +199,26 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
         lab.know(root=replace(_root(lab), slack_ns_per_unit=response.slack))
 
 
-def _refuse_if_unresolved(lab: Lab) -> None:
-    """Code that could not be slowed may be what matters: then nothing is certified."""
-    left = {t for entry in lab.known.unresolved for t in entry.functions}
+def _share(lab: Lab, targets: Iterable[str]) -> float:
+    """Own time of ``targets``, relative to the time per unit."""
     functions = lab.discovery.functions if lab.discovery else ()
-    own = sum(f.own_s for f in functions if f.target in left)
-    if own > lab.settings.min_gain * lab.time_per_unit_s:
-        lab.know(verdict="inconclusive", stop_reason="budget")
+    wanted = frozenset(targets)
+    return sum(f.own_s for f in functions if f.target in wanted) / lab.time_per_unit_s
+
+
+def _refuse_if_unresolved(lab: Lab, bounded: Pruned, so_far: str) -> None:
+    """Code that cannot be slowed may be what matters: then nothing is certified, and what is known
+    about the rest (``bounded``) is all there is."""
+    reasons = {t: entry.reason for entry in lab.known.unresolved for t in entry.functions}
+    share = _share(lab, reasons)
+    if share > lab.settings.min_gain:
+        most = max(reasons, key=lambda target: _share(lab, (target,)))
         lab.note(
-            "slowing everything that could be slowed does not lower throughput, but "
-            f"{own / lab.time_per_unit_s:.0%} of the time per unit is in code that could not be"
+            f"{so_far} {share:.0%} of the time per unit is in code that cannot be, most of it in "
+            f"{most}: {reasons[most]}"
         )
+        lab.know(insensitive=(bounded,))
+        raise BudgetOver
 
 
 def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:
@@ -210,22 +228,19 @@ def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:
     return min(b.hi for b in bounds if b is not None)
 
 
-def _certify_insensitive(lab: Lab, gain_hi: float) -> None:
+def _certify_insensitive(lab: Lab, bounded: Pruned) -> None:
     """Nothing was selected, so the runs that decided are themselves the certificate."""
-    root = _root(lab)
-    drop_hi = max(gain_hi, 0.0) * root.dose
-    drop_hi /= 1.0 + drop_hi
     lab.know(
         verdict="insensitive",
-        insensitive=(lab.pruned(lab.everything, "measured", gain_hi, root.dose),),
+        insensitive=(bounded,),
         certificate=Certificate(
             necessary=True,
             sufficient=True,
             explained=None,
             complete=True,
-            complement_drop_upper95=drop_hi,
-            complement_gain_upper95=gain_hi,
-            dose=root.dose,
+            complement_drop_upper95=bounded.drop_upper95,
+            complement_gain_upper95=bounded.gain_upper95,
+            dose=_root(lab).dose,
             notes=(
                 "The set is empty, so necessary and sufficient hold with nothing to test; "
                 "complete is the equivalence test on *:* itself.",

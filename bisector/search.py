@@ -120,13 +120,13 @@ def _measure(
     waiting = list(probes)
     while waiting:
         lab.deadline_s = lab.settings.budget_s - reserve_s(lab)
-        fresh = [arms[p] for p in waiting if not _judge(lab, trials, arms[p], threshold)]
+        fresh = [arms[p] for p in waiting if not _judge(lab, trials, arms[p], p.surely, threshold)]
         if fresh:
             yield from lab.run_block(trials, fresh, "search")
         still = []
         for probe in waiting:
             arm = arms[probe]
-            judged = _judge(lab, trials, arm, threshold)
+            judged = _judge(lab, trials, arm, probe.surely, threshold)
             bounds = trials.bounds(arm, ALPHA, threshold)
             name = lab.tree.name(arm.targets)
             if bounds is not None:
@@ -141,7 +141,10 @@ def _measure(
         waiting = still
 
 
-def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgement, str] | None:
+def _judge(
+    lab: Lab, trials: Trials, arm: Arm, surely: bool, threshold: float
+) -> tuple[Judgement, str] | None:
+    """What the runs of a probe say by now; None while it needs more."""
     if lab.is_hopeless(trials, arm):
         return "unresolved", f"fails when slowed by {arm.dose:.0%}: {trials.failures[arm][-1]}"
     runs = trials.count(arm)
@@ -154,7 +157,7 @@ def _judge(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> tuple[Judgem
         return "insensitive", ""
     if bounds.lo > 0.0 and bounds.estimate >= threshold and runs >= POSITIVE_RUNS:
         return "sensitive", ""
-    if runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, threshold):
+    if not surely and runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, threshold):
         return "insensitive", ""  # its bound is not below the threshold: see _take_over
     if runs >= lab.patience(MAX_RUNS):
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):

@@ -11,7 +11,7 @@ import math
 from itertools import combinations
 
 from bisector.events import PhaseBegan
-from bisector.finalists import Finalist
+from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import Lab, Steps
 from bisector.response import respond
 from bisector.search import ALPHA, publish, reserve_s
@@ -35,21 +35,22 @@ def sweep(lab: Lab) -> Steps:
     root, trials = lab.known.root, lab.finalists.trials
     if root is None or trials is None:
         return
-    threshold = lab.settings.threshold * root.gain.estimate
     lab.emit(PhaseBegan("sweep", f"{len(lab.finalists.members)} finalists at other doses"))
-    yield from _look_again(lab, trials, threshold)
+    yield from _look_again(lab, trials, root.gain.estimate)
     yield from _overlaps(lab, trials)
     publish(lab, trials)
 
 
-def _look_again(lab: Lab, trials: Trials, threshold: float) -> Steps:
+def _look_again(lab: Lab, trials: Trials, everything: float) -> Steps:
     """Slow each finalist at two doses; keep those that matter at the small one too.
 
     A hidden function lowers throughput once its delay exceeds its slack, so an effect must be seen
     at the base dose, and where the line through both doses meets zero at a positive dose, at a
-    smaller one still. What noise leaves undecided there is unresolved, not sensitive.
+    smaller one still. What noise leaves undecided there is unresolved, not sensitive, and is
+    given up early where it looks like a leak: the certificate bounds that with all else.
     """
     finalists = lab.finalists
+    threshold = lab.settings.threshold * everything
     base, top = lab.base_dose, lab.top_dose
     while True:
         wanted: list[Arm] = []
@@ -60,8 +61,9 @@ def _look_again(lab: Lab, trials: Trials, threshold: float) -> Steps:
             if not (
                 _is_decided(lab, trials, deciding, threshold)
                 or _is_linear(trials, low, high, threshold)
+                or _is_leak(trials, deciding, high, (1.0 - EXPLAINED) * everything)
             ):
-                wanted.append(deciding)
+                wanted += [deciding, *([high] if trials.leaks(high, everything) else [])]
         wanted = [arm for arm in dict.fromkeys(wanted) if not lab.is_hopeless(trials, arm)]
         if not wanted:
             break
@@ -110,6 +112,12 @@ def _is_decided(lab: Lab, trials: Trials, arm: Arm, threshold: float) -> bool:
         return True
     given_up = trials.count(arm) >= lab.patience(MAX_SWEEP_RUNS)
     return given_up or bounds.hi < threshold or bounds.lo > 0.0
+
+
+def _is_leak(trials: Trials, deciding: Arm, coarse: Arm, limit: float) -> bool:
+    """Whether what is still undecided is probably hidden code that leaks a little."""
+    runs = min(trials.count(deciding), trials.count(coarse))
+    return runs >= DOUBTFUL_RUNS and trials.leaks(coarse, limit)
 
 
 def _is_linear(trials: Trials, low: Arm, high: Arm, threshold: float) -> bool:

@@ -7,14 +7,20 @@ make it safe on real programs:
   single item that was only inferred is probed before it is reported;
 * a half that matters never clears the other: two balanced stages side by side each explain
   everything;
-* where a set matters and neither half does, either many small parts add up (the set is reported as
-  one) or the parts back each other up, and a minimal set is sought by `TaskStrategy.minimal`.
+* where a set matters and neither half does, which is then made sure of, either small parts add up
+  (the set is reported as one, but for halves that add next to nothing) or the parts back each
+  other up, and a minimal set is sought by `TaskStrategy.minimal`.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from strategies.protocol import Outcome, Probe, Problem
 from strategies.tasks import Step, TaskStrategy
+
+CARRIED = 0.75
+"""Share of what two halves do that makes one of them alone the one that matters."""
 
 
 class BestFirstBisection(TaskStrategy):
@@ -60,8 +66,13 @@ class BestFirstBisection(TaskStrategy):
             if not found and measured:
                 found = yield from self.minimal(names)
             return found
-        second = yield Probe(frozenset(light))
-        both = (first, second)
+        both = (first, (yield Probe(frozenset(light))))
+        if all(outcome.judgement == "insensitive" for outcome in both):
+            # That contradicts what is known of the whole, unless the parts are small or interact.
+            both = (
+                (yield Probe(frozenset(heavy), surely=True)),
+                (yield Probe(frozenset(light), surely=True)),
+            )
         if any(outcome.judgement == "sensitive" for outcome in both):
             for part, outcome in zip((heavy, light), both, strict=True):
                 if outcome.judgement == "sensitive":
@@ -73,8 +84,13 @@ class BestFirstBisection(TaskStrategy):
             self._close(outcome)
         if not measured or any(outcome.judgement == "unresolved" for outcome in both):
             return False
-        if first.gain + second.gain >= 0.5 * known.gain:
-            return self.found(known)
+        together = sum(outcome.gain for outcome in both)
+        if together >= 0.5 * known.gain:
+            part, most = max(zip((heavy, light), both, strict=True), key=lambda half: half[1].gain)
+            if most.gain < CARRIED * together:
+                return self.found(known)
+            carrier = replace(most, judgement="sensitive")
+            return (yield from self.explore(part, carrier, measured=True))
         return (yield from self.minimal(names))
 
     def _close(self, outcome: Outcome) -> bool:

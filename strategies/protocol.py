@@ -51,9 +51,14 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Slow exactly these items and judge the set."""
+    """Slow exactly these items and judge the set.
+
+    The engine may set aside as insensitive what probably does not matter. Not so ``surely``: then
+    only bounds decide, and what noise leaves open is unresolved.
+    """
 
     items: frozenset[str]
+    surely: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,8 @@ class Program:
     spikes: tuple[float, float] = (0.0, 0.0)
     """Share of runs that something else slows, and by how much on average (exponential)."""
     failing: frozenset[str] = frozenset()
+    refusing: frozenset[str] = frozenset()
+    """Functions that cannot be slowed."""
     calls: float = 2.0
 
     def __post_init__(self) -> None:
@@ -68,7 +70,11 @@ class Program:
         if request.purpose == "discover":
             discovery = Discovery(
                 functions=tuple(
-                    Function(t, "x.py", 1, self.calls, s, 0.0, 0.0) for t, s in self.own.items()
+                    Function(
+                        *(t, "x.py", 1, self.calls, s, 0.0, 0.0),
+                        unresolved="it has a long loop" if t in self.refusing else None,
+                    )
+                    for t, s in self.own.items()
                 )
             )
         calls = int(self.units * self.calls)

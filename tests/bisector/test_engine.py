@@ -165,6 +165,41 @@ def test_two_quiet_blocks_do_not_make_a_paced_program_sensitive() -> None:
     assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
 
 
+@pytest.mark.parametrize("hidden_ms", [0.05, 3.0])
+def test_time_in_code_that_cannot_be_slowed_ends_it_and_says_so(hidden_ms: float) -> None:
+    lanes = {"main": {"m:loop": 6 * MS}, "other": {"m:hidden": hidden_ms * MS}}
+    result = answer(Program(lanes, noise=0.003, refusing=frozenset({"m:loop"})))
+    assert (result.verdict, result.stop_reason) == ("inconclusive", "budget")
+    assert (
+        "in code that cannot be, most of it in m:loop: it has a long loop"
+        in (result.certificate.notes[0])
+    )
+    assert result.certificate.complete is None
+    assert [entry.target for entry in result.insensitive] == ["m:hidden"]
+    assert [entry.target for entry in result.unresolved] == ["m:loop"]
+    assert result.runs <= (6 if hidden_ms < 1 else 60)
+
+
+class Leaky(Program):
+    """A hidden wait that is sometimes too short for its delay."""
+
+    def time_per_unit_s(self, targets: frozenset[str], dose: float) -> float:
+        leaked = 0.036 * 0.41 * MS * dose if "dev:wait" in targets else 0.0
+        return super().time_per_unit_s(targets, dose) + leaked
+
+
+@pytest.mark.parametrize("seed", [4, 13, 14])
+def test_hidden_code_that_leaks_a_little_is_not_reported_and_holds_nothing_up(seed: int) -> None:
+    critical = {"s:sample": 0.19 * MS, "d:merge": 0.16 * MS, "gpu:kernel": 0.66 * MS}
+    hidden = {f"h{i % 4}:f{i}": 0.008 * MS for i in range(8)} | {"dev:wait": 0.41 * MS}
+    program = Leaky(
+        {"main": critical, "other": hidden}, noise=0.006, seed=seed, units=600, start_up_s=0.05
+    )
+    result = answer(program, seed=seed, budget_s=120.0, exclude=("gpu:*",))
+    assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
+    assert found(result) == {"s:sample", "d:merge"}
+
+
 class Overdosed(Program):
     """Delays of the critical function come out half as large again as was meant."""
 

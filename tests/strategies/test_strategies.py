@@ -105,6 +105,27 @@ def test_many_small_parts_are_reported_as_one() -> None:
     assert found(result) == {frozenset(item.name for item in items)}
 
 
+def test_a_set_at_the_threshold_is_narrowed_to_the_part_that_carries_it() -> None:
+    gain = additive({"m1:f1": 0.99 * THRESHOLD} | {f"m3:f{i}": 0.0001 for i in range(3, 40, 7)})
+    asked = problem(40, gain)
+    assert asked.gain > THRESHOLD
+    result, _ = solve("bisect", asked, gain)
+    assert found(result) == {frozenset({"m1:f1"})}
+
+
+def test_noise_that_sets_aside_a_critical_part_does_not_make_a_group_of_all() -> None:
+    gain = additive({"m1:f1": 0.1})
+    asked = problem(40, gain)
+    strategy = make("bisect", asked, seed=0)
+    while batch := strategy.ask():
+        for probe in batch:
+            value = gain(probe.items) if probe.surely or len(probe.items) > 5 else 0.015
+            judgement = "sensitive" if value >= THRESHOLD else "insensitive"
+            upper = value + (1e-4 if probe.surely else 0.2)
+            strategy.tell(Outcome(probe, judgement, value, value, upper))
+    assert found(strategy.result()) == {frozenset({"m1:f1"})}
+
+
 def test_an_unresolved_probe_stays_open_with_its_reason() -> None:
     strategy = make("exhaustive", problem(2, additive({"m0:f0": 1.0})), seed=0)
     for probe in strategy.ask():
