@@ -27,6 +27,11 @@ class Interval:
     lo: float
     hi: float
 
+    @property
+    def width(self) -> float:
+        """From end to end."""
+        return self.hi - self.lo
+
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:

@@ -59,7 +59,7 @@ def certify(lab: Lab) -> Steps:
             return
         if attempt or not trial.complement_matters:
             break
-        lab.emit(PhaseBegan("retry", trial.trouble))
+        lab.emit(PhaseBegan("retry", "; ".join(lab.known.certificate.notes)))
         yield from search(lab, within=trial.complement)
         yield from sweep(lab)
         lab.deadline_s = lab.settings.budget_s
@@ -87,7 +87,6 @@ class _Attempt:
         self.complete: bool | None = None
         self.certified = False
         self.complement_matters = False
-        self.trouble = ""
         self.alone: list[Arm] = []
         self._choose_doses()
 
@@ -217,10 +216,9 @@ class _Attempt:
             ),
         )
         if self.complete and rest_gain_hi is not None:
-            self._bound_what_is_open(rest_gain_hi)
+            self._bound_the_rest(rest_gain_hi)
         self.certified = bool(necessary and sufficient and self.complete)
         self.complement_matters = self.complete is False
-        self.trouble = "; ".join(notes)
         return self.certified or self.complete is False or sufficient is False
 
     def _let_go(self) -> bool:
@@ -238,7 +236,7 @@ class _Attempt:
             gone = [(member, arm) for member, arm in unshown if self._is_leak(arm, limit)]
         if not gone:
             return False
-        chosen, rest = self.dose, self.rest.dose
+        doses = self.dose, self.rest.dose
         for member, arm in gone:
             bounds = trials.bounds(arm, 0.05, lab.settings.threshold) or Interval(0, 0, 0)
             lab.leave_open(
@@ -251,7 +249,7 @@ class _Attempt:
             self.refuted.add(member.target)
         left = tuple(f for f in lab.known.sensitive if f.target not in self.refuted)
         lab.know(sensitive=left)
-        self.most |= {self.set: chosen, self.complement: rest}
+        self.most |= zip((self.set, self.complement), doses, strict=True)
         self.sufficient = self.complete = None
         self._choose_doses()
         return True
@@ -294,7 +292,8 @@ class _Attempt:
         room = limit - bounds.estimate
         far = bounds.hi - bounds.estimate > 2.0**0.5 * room  # widths shrink with the root of runs
         unclear = room < 0.0 or (trials.count(self.rest) >= UNCLEAR_RUNS and far)
-        if complete is not True and unclear:
+        settled = complete is True or (complete is False and self.rest.dose == lab.base_dose)
+        if unclear and not settled:
             dose = self._clearest(limit, shows_effect=bounds.lo > 0.0)
             if dose != self.rest.dose:
                 self._slow_by(dose, self.complement)
@@ -304,8 +303,8 @@ class _Attempt:
     def _clearest(self, limit: float, *, shows_effect: bool) -> float:
         """The dose at which everything else is soonest told from ``limit``.
 
-        No effect at a coarse dose would have settled it, an effect may be slack that is exceeded:
-        then a smaller one is tried. Of those tried, the one that leaves most room for noise.
+        An effect may be slack that a coarse dose exceeds: then a smaller one is tried. Of those
+        tried, the one that leaves most room for noise.
         """
         doses = [arm.dose for arm in self.trials.arms(self.complement)]
         if shows_effect and min(doses) > self.lab.base_dose:
@@ -317,15 +316,17 @@ class _Attempt:
 
         return max(doses, key=room)
 
-    def _bound_what_is_open(self, gain_hi: float) -> None:
-        """What the search left open was slowed with everything else: no part of that can gain more
-        than all of it."""
-        known, dose = self.lab.known, self.rest.dose
-        bounded = [u for u in known.unresolved if self.complement.issuperset(u.functions)]
-        pruned = [self.lab.pruned(u.functions, "measured", gain_hi, dose) for u in bounded]
+    def _bound_the_rest(self, gain_hi: float) -> None:
+        """Everything else was slowed together: no part of it can gain more than all of it, be it
+        left open by the search or pruned by a weaker bound."""
+        known, dose, inside = self.lab.known, self.rest.dose, self.complement.issuperset
+        is_open = [u for u in known.unresolved if inside(u.functions)]
+        weak = [p for p in known.insensitive if p.gain_upper95 > gain_hi and inside(p.functions)]
+        bounded = [self.lab.pruned(p.functions, p.reason, gain_hi, dose) for p in weak]
+        bounded += [self.lab.pruned(u.functions, "measured", gain_hi, dose) for u in is_open]
         self.lab.know(
-            unresolved=tuple(u for u in known.unresolved if u not in bounded),
-            insensitive=(*known.insensitive, *pruned),
+            unresolved=tuple(u for u in known.unresolved if u not in is_open),
+            insensitive=(*(p for p in known.insensitive if p not in weak), *bounded),
         )
 
     def _publish(self, adjusted: list[float], certificate: Certificate) -> None:
@@ -342,7 +343,7 @@ class _Attempt:
                 continue
             if before is not None:
                 # Where the budget cut the fresh runs short, what the search saw says more.
-                cut_short = _width(before.effect) < 0.5 * _width(effect)
+                cut_short = before.effect.gain.width < 0.5 * effect.gain.width
                 effect = before.effect if cut_short else _with_response(effect, before.effect)
             findings.append(
                 Finding(
@@ -362,7 +363,7 @@ class _Attempt:
                     "was given: something amplifies it (a lock, a cache, the cost of watching)"
                 )
         root, old = self.trials.effect(self.everything, lab.settings.threshold), lab.known.root
-        if root is not None and old is not None and _width(root) < 2.0 * _width(old):
+        if root is not None and old is not None and root.gain.width < 2.0 * old.gain.width:
             lab.know(root=_with_response(root, old))
         lab.know(
             sensitive=tuple(sorted(findings, key=lambda f: -f.effect.gain.estimate)),
@@ -376,10 +377,6 @@ class _Attempt:
         if self.complete is False:
             notes.append("everything outside the set still lowers throughput by a tenth or more")
         return tuple(notes)
-
-
-def _width(effect: Effect) -> float:
-    return effect.gain.hi - effect.gain.lo
 
 
 def _with_response(effect: Effect, sweep: Effect) -> Effect:

@@ -16,6 +16,7 @@ from typing import Any
 
 from bisector import __version__
 from bisector.metric import Metric
+from bisector.reproduction import Surroundings
 from bisector.settings import Settings
 from bisector.summary import MetricInfo, RunContext
 from bisector.workload import Workload, usable_cores
@@ -32,6 +33,7 @@ def describe(settings: Settings, workload: Workload) -> dict[str, Any]:
         "started_at": now.isoformat(),
         "tool_version": __version__,
         "command": list(workload.argv),
+        "started_in": os.getcwd(),
         "python": workload.python,
         "fingerprint": workload.fingerprint,
         "source_hash": workload.source_hash,
@@ -76,6 +78,11 @@ def context_of(
         },
         settings=_plain(settings),
         plans=plans,
+        around=Surroundings(
+            None if settings.cwd == meta.get("started_in", settings.cwd) else settings.cwd,
+            settings.prepare,
+            [name for name, _ in settings.env],
+        ),
     )
 
 

@@ -9,9 +9,11 @@ adds the same time per unit at entry, which is the same thing for code that neit
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bisector.answer import Answer, Finding
@@ -51,26 +53,44 @@ def write_plans(answer: Answer, event_ns: Mapping[str, float], directory: Path) 
     return paths
 
 
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the benchmark needs around it: the folder to run it in (None: where the tool was
+    started), a shell command before each run, and the names of variables that were set."""
+
+    directory: str | None = None
+    prepare: str | None = None
+    variables: Sequence[str] = ()
+
+
 def reproduce_command(
     finding: Finding,
     members: Iterable[Function],
     command: Sequence[str],
     plan: str | None,
-    variables: Sequence[str] = (),
+    around: Surroundings = Surroundings(),
 ) -> str:
     """The `inject` command line, quoted for a POSIX shell, that slows just this finding.
 
-    ``variables``: ``NAME=value`` of the environment that the benchmark was given.
+    Values given by ``--env`` may be secret: they are taken from the shell's own variables.
     """
-    words = ["env", *variables] if variables else []
-    words += ["speedbump-bisect", "inject"]
+    before = ""
+    if around.directory is not None:
+        plan = os.path.abspath(plan) if plan is not None else None
+        before += f"cd {shlex.quote(around.directory)} && "
+    if around.prepare is not None:
+        before += f"{shlex.join(['sh', '-c', around.prepare])} && "
+    if around.variables:
+        given = (f'"{name}=${{{name}:?as given with --env}}"' for name in around.variables)
+        before += f"env {' '.join(given)} "
+    words = ["speedbump-bisect", "inject"]
     if plan is not None and finding.effect.delay_ns is None:
         words += ["--plan", plan]
     else:
         for pattern in finding.functions if finding.kind == "subtree" else (finding.target,):
             words += ["--targets", pattern]
         words += ["--delay", format_time(max(1, round(_delay_ns(finding, list(members)))) / 1e9)]
-    return shlex.join([*words, "--", *command])
+    return before + shlex.join([*words, "--", *command])
 
 
 def _delay_ns(finding: Finding, members: Sequence[Function]) -> float:

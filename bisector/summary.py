@@ -28,7 +28,7 @@ from bisector.answer import (
 from bisector.discovery import Function
 from bisector.headline import headline
 from bisector.hottest import hottest
-from bisector.reproduction import reproduce_command
+from bisector.reproduction import Surroundings, reproduce_command
 from bisector.schema import (
     UNBOUNDED,
     BaselinePart,
@@ -75,6 +75,7 @@ class RunContext:
     ``command`` is the benchmark's full command line. ``fingerprint`` identifies the benchmark (not
     the machine or the day). ``plans`` maps a target to the plan file that slows just that target,
     as written by `bisector.reproduction`; without one, ``reproduce`` uses a fixed delay per call.
+    ``around`` is what ``reproduce`` has to set up first.
     """
 
     run_id: str
@@ -92,6 +93,7 @@ class RunContext:
     environment: Mapping[str, Scalar] = field(default_factory=dict)
     settings: Mapping[str, Scalar | list[str]] = field(default_factory=dict)
     plans: Mapping[str, str] = field(default_factory=dict)
+    around: Surroundings = field(default_factory=Surroundings)
 
 
 def exit_code(summary: Summary) -> int:
@@ -270,7 +272,7 @@ def _sensitive(
             members,
             context.command,
             context.plans.get(finding.target),
-            _variables(context.settings.get("env")),
+            context.around,
         ),
         fingerprint=finding_fingerprint(context.fingerprint, finding.target),
         **(
@@ -278,10 +280,6 @@ def _sensitive(
             | {"delay_ns": finite(finding.effect.delay_ns or finding.effect.delay_per_call_ns)}
         ),
     )
-
-
-def _variables(env: Scalar | list[str]) -> list[str]:
-    return env if isinstance(env, list) else []
 
 
 def _certificate(certificate: Certificate) -> CertificatePart:

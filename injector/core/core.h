@@ -104,6 +104,35 @@ void counters_release(struct counters *counters);
 /* The slot number in ``number``, 0 where it is none or out of range; -1 if it is no number. */
 int64_t counters_slot(const struct counters *counters, PyObject *number);
 
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* How every method that sys.monitoring calls begins and ends. It holds a reference to its object
+ * meanwhile: another thread may drop the last one while it calls into Python or spends a delay. */
+
+/* Whether there is a code object and what else is ``wanted``. A tracker that was never filled
+ * counts nothing. */
+static inline int
+event_known(const struct counters *counters, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
+{
+    return likely(count >= wanted && counters->base != NULL && PyCode_Check(args[0]));
+}
+
+/* Lets go of ``self``; a new reference to the result, NULL with an exception. ``disable`` is NULL
+ * where the event cannot be switched off. */
+static inline PyObject *
+event_end(PyObject *self, enum answer answer, PyObject *disable)
+{
+    PyObject *result = NULL;
+    if (likely(answer == KEEP) || (answer == DISABLE && disable == NULL)) {
+        result = Py_NewRef(Py_None);
+    }
+    else if (answer == DISABLE) {
+        result = Py_NewRef(disable);
+    }
+    Py_DECREF(self);
+    return result;
+}
+
 /* ---- spin.c: spending time ------------------------------------------------------------------ */
 
 /* Each takes the ns to spend, returns the ns spent in that state. GIL held on entry and on return;

@@ -3,86 +3,58 @@
 
 /* ---- methods, as sys.monitoring calls them -------------------------------------------------- */
 
-/* A tracker that was never filled counts nothing. */
-static inline int
-usable(const struct delayer *self, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
-{
-    return likely(count >= wanted && self->counters.base != NULL && PyCode_Check(args[0]));
-}
-
-/* The events hold a reference: another thread may drop the last one while they call into Python or
- * spend their delay. */
-static inline struct delayer *
-hold(PyObject *object)
-{
-    return (struct delayer *)Py_NewRef(object);
-}
-
-/* The end of a method: lets go of ``self``; a new reference to its result, NULL with an exception.
- * ``can_disable``: whether the event can be switched off. */
-static inline PyObject *
-finish(struct delayer *self, enum answer answer, int can_disable)
-{
-    PyObject *result = NULL;
-    if (likely(answer == KEEP) || (answer == DISABLE && (!can_disable || self->disable == NULL))) {
-        result = Py_NewRef(Py_None);
-    }
-    else if (answer == DISABLE) {
-        result = Py_NewRef(self->disable);
-    }
-    Py_DECREF(self);
-    return result;
-}
-
 static PyObject *
 start(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = hold(object);
-    return finish(self, usable(self, args, count, 1) ? delayer_start(self, args[0], NULL) : KEEP, 1);
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? delayer_start(self, args[0], NULL) : KEEP, self->disable);
 }
 
 static PyObject *
 resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = hold(object);
-    return finish(self, usable(self, args, count, 1) ? delayer_resume(self, args[0]) : KEEP, 1);
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? delayer_resume(self, args[0]) : KEEP, self->disable);
 }
 
 static PyObject *
 throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = hold(object);
-    return finish(self, usable(self, args, count, 1) ? delayer_resume(self, args[0]) : KEEP, 0);
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? delayer_resume(self, args[0]) : KEEP, NULL);
 }
 
 static PyObject *
 site(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = hold(object);
-    int known = usable(self, args, count, 2);
-    return finish(self, known ? delayer_site(self, args[0], offset_of(args[1])) : KEEP, 1);
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 2);
+    return event_end(object, known ? delayer_site(self, args[0], offset_of(args[1])) : KEEP, self->disable);
 }
 
 static PyObject *
 jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = hold(object);
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
     enum answer answer = KEEP;
-    if (usable(self, args, count, 3)) {
+    if (event_known(&self->counters, args, count, 3)) {
         Py_ssize_t offset = offset_of(args[1]);
         answer = offset_of(args[2]) < offset ? delayer_site(self, args[0], offset) : DISABLE;
     }
-    return finish(self, answer, 1);
+    return event_end(object, answer, self->disable);
 }
 
 /* PY_YIELD and PY_RETURN: the end of a wait, where one is measured, and a site. */
 static PyObject *
 leave(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct delayer *self = hold(object);
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
     struct target *target = NULL;
     enum answer answer = KEEP;
-    if (usable(self, args, count, 2)) {
+    if (event_known(&self->counters, args, count, 2)) {
         int known = record_get(args[0], self->serial, (struct record **)&target) == RECORD;
         int waits = known && target->waits;
         if (waits) {
@@ -91,7 +63,7 @@ leave(PyObject *object, PyObject *const *args, Py_ssize_t count)
         answer = delayer_site(self, args[0], offset_of(args[1]));
         answer = answer == DISABLE && waits ? KEEP : answer;
     }
-    return finish(self, answer, 1);
+    return event_end(object, answer, self->disable);
 }
 
 static PyObject *

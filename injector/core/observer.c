@@ -5,113 +5,83 @@
 
 /* ---- events ---------------------------------------------------------------------------------- */
 
-/* A tracker that was never filled counts nothing. */
-static inline int
-usable(const struct observer *self, PyObject *const *args, Py_ssize_t count, Py_ssize_t wanted)
-{
-    return likely(count >= wanted && self->counters.base != NULL && PyCode_Check(args[0]));
-}
-
-/* The events hold a reference: another thread may drop the last one while they call into Python. */
-static inline struct observer *
-hold(PyObject *object)
-{
-    return (struct observer *)Py_NewRef(object);
-}
-
-/* The end of a method: lets go of ``self``; a new reference to its result, NULL with an exception.
- * ``can_disable``: whether the event can be switched off. */
-static inline PyObject *
-finish(struct observer *self, enum answer answer, int can_disable)
-{
-    PyObject *result = NULL;
-    if (likely(answer == KEEP) || (answer == DISABLE && (!can_disable || self->disable == NULL))) {
-        result = Py_NewRef(Py_None);
-    }
-    else if (answer == DISABLE) {
-        result = Py_NewRef(self->disable);
-    }
-    Py_DECREF(self);
-    return result;
-}
-
 static PyObject *
 start(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_enter(self, args[0], NULL, ENTRY) : KEEP, 1);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? observer_enter(self, args[0], NULL, ENTRY) : KEEP, self->disable);
 }
 
 static PyObject *
 resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, 1);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, self->disable);
 }
 
 static PyObject *
 throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, 0);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, NULL);
 }
 
 static PyObject *
 call(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
+    struct observer *self = (struct observer *)Py_NewRef(object);
     enum answer answer = KEEP;
-    if (usable(self, args, count, 3)) {
+    if (event_known(&self->counters, args, count, 3)) {
         int native = !PyFunction_Check(args[2]) && !PyMethod_Check(args[2]);
         answer = observer_call(self, args[0], (int32_t)offset_of(args[1]), native);
     }
-    return finish(self, answer, 1);
+    return event_end(object, answer, self->disable);
 }
 
 static PyObject *
 native_return(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_native_return(self, args[0]) : KEEP, 0);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? observer_native_return(self, args[0]) : KEEP, NULL);
 }
 
 static PyObject *
 jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
+    struct observer *self = (struct observer *)Py_NewRef(object);
     enum answer answer = KEEP;
-    if (usable(self, args, count, 3)) {
+    if (event_known(&self->counters, args, count, 3)) {
         answer = observer_jump(self, args[0], (int32_t)offset_of(args[1]), (int32_t)offset_of(args[2]));
     }
-    return finish(self, answer, 1);
+    return event_end(object, answer, self->disable);
 }
 
 static PyObject *
 yield_(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 2);
-    return finish(self, known ? observer_leave(self, args[0], "yield", (int32_t)offset_of(args[1])) : KEEP, 1);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 2);
+    return event_end(object, known ? observer_leave(self, args[0], "yield", (int32_t)offset_of(args[1])) : KEEP, self->disable);
 }
 
 static PyObject *
 return_(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 2);
-    return finish(self, known ? observer_leave(self, args[0], "return", (int32_t)offset_of(args[1])) : KEEP, 1);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 2);
+    return event_end(object, known ? observer_leave(self, args[0], "return", (int32_t)offset_of(args[1])) : KEEP, self->disable);
 }
 
 static PyObject *
 unwind(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
-    struct observer *self = hold(object);
-    int known = usable(self, args, count, 1);
-    return finish(self, known ? observer_leave(self, args[0], NULL, NOWHERE) : KEEP, 0);
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? observer_leave(self, args[0], NULL, NOWHERE) : KEEP, NULL);
 }
 
 /* ---- asked from outside ------------------------------------------------------------------------ */

@@ -59,6 +59,17 @@ def test_every_function_ends_in_exactly_one_list() -> None:
     assert sorted(named) == sorted(f.target for f in result.discovery.functions)
 
 
+def test_no_part_of_everything_else_is_bounded_by_more_than_all_of_it() -> None:
+    small = {f"m{i % 6}:x{i}": 0.02 * MS for i in range(15)}
+    result = answer(Program({"main": {"a:f": 4 * MS, "b:g": 3 * MS, **small}}, noise=0.01))
+    assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
+    assert result.certificate.complement_gain_upper95 is not None
+    own = 15 * 0.02 / 7.3
+    assert own < result.certificate.complement_gain_upper95 < 0.1
+    for pruned in result.insensitive:
+        assert pruned.gain_upper95 <= result.certificate.complement_gain_upper95
+
+
 def test_hidden_python_is_insensitive_with_its_slack() -> None:
     program = Program(
         {"device": {"gpu:sleep": 6 * MS}, "python": {f"p:f{i}": 0.3 * MS for i in range(10)}},

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import shlex
+import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from answers import CONTEXT
 
 import bisector.reporting
 from bisector.quantities import parse_time
+from bisector.reproduction import Surroundings
 from bisector.schema import UNBOUNDED, Summary, json_schema
 from bisector.summary import exit_code, finding_fingerprint, summarize
 
@@ -166,10 +169,24 @@ def test_reproduce_uses_the_plan_file_and_the_fixed_delay_where_there_are_such()
     ]
 
 
-def test_reproduce_sets_the_variables_the_benchmark_was_given():
-    context = replace(CONTEXT, settings={"env": ["MODEL=a b"]})
-    words = shlex.split(summarize(answers.PYTHON_BOUND, context).sensitive[0].reproduce)
-    assert words[:4] == ["env", "MODEL=a b", "speedbump-bisect", "inject"]
+def test_reproduce_sets_up_what_the_benchmark_was_given(tmp_path):
+    around = Surroundings(str(tmp_path / "a b"), "touch prepared", ["MODEL"])
+    context = replace(CONTEXT, around=around, plans={answers.SAMPLE: "run/plan.json"})
+    command = summarize(answers.PYTHON_BOUND, context).sensitive[0].reproduce
+    (tmp_path / "a b").mkdir()
+    tool = tmp_path / "speedbump-bisect"
+    tool.write_text('#!/bin/sh\necho "$MODEL $3" > seen\n', "utf-8")
+    tool.chmod(0o755)
+    for value in ("llama 3", ""):
+        shell = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "MODEL": value}
+        ended = subprocess.run(
+            ["/bin/sh", "-c", command], env=shell, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode == 0) == (value != "")
+    assert "as given with --env" in ended.stderr
+    assert (tmp_path / "a b" / "prepared").exists()
+    plan = Path("run/plan.json").absolute()
+    assert (tmp_path / "a b" / "seen").read_text("utf-8") == f"llama 3 {plan}\n"
 
 
 def test_the_hottest_functions_are_listed_with_what_became_of_them():
