@@ -247,6 +247,9 @@ class _Attempt:
             self.members.remove(member)
             lab.finalists.members.remove(member)
             self.refuted.add(member.target)
+        for member in self.members:
+            others = (t for t in member.co_critical_with if t not in self.refuted)
+            member.co_critical_with = tuple(others)
         left = tuple(f for f in lab.known.sensitive if f.target not in self.refuted)
         lab.know(sensitive=left)
         self.most |= zip((self.set, self.complement), doses, strict=True)

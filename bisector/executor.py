@@ -24,7 +24,7 @@ from bisector.discovery import Discovery
 from bisector.dose import plan_for
 from bisector.errors import Interrupted
 from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
-from bisector.observations import Delivered, RunObserved, RunRequest
+from bisector.observations import Delivered, RunObserved, RunRequest, least_disturbed
 from bisector.output import last_words, tail
 from bisector.quantities import format_time
 from bisector.run_directory import unusable
@@ -73,7 +73,7 @@ class RunExecutor:
         self.elapsed_s = elapsed_s
         self.metric = metric
         self.spec = MetricSpec.parse(settings.metric)
-        self.discovery: Discovery | None = None
+        self._discoveries: list[RunObserved] = []
         self._first_wall_s: float | None = None
         self._longest_control_s = 0.0
         self._shortest_unit_s = float("inf")
@@ -113,7 +113,7 @@ class RunExecutor:
     def recall(self, request: RunRequest, observed: RunObserved) -> None:
         """Learn from an observation what later runs depend on."""
         if observed.discovery is not None:
-            self.discovery = observed.discovery
+            self._discoveries.append(observed)
         if observed.status != "ok" or request.purpose == "discover":
             return
         if self._first_wall_s is None:
@@ -126,6 +126,11 @@ class RunExecutor:
         """What the user should know that is no failure; each sentence once."""
         warnings, self._warnings = self._warnings, []
         return warnings
+
+    @property
+    def _discovery(self) -> Discovery | None:
+        """The one that the engine goes by."""
+        return least_disturbed(self._discoveries).discovery if self._discoveries else None
 
     @property
     def timeout_s(self) -> float:
@@ -169,7 +174,7 @@ class RunExecutor:
     def _launch(self, request: RunRequest) -> tuple[float, Ended]:
         """Write the plan and run the command; returns when it was launched (monotonic s)."""
         progress = self.spec.detail if self.spec.kind == "progress" else None
-        plan = plan_for(self.discovery, request, self.calibration.event_ns)
+        plan = plan_for(self._discovery, request, self.calibration.event_ns)
         launched_ns = time.monotonic_ns()
         plan = replace(plan, launched_ns=launched_ns, progress=progress)
         if self._has_window and (progress or request.purpose == "discover"):

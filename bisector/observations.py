@@ -9,6 +9,8 @@ process per request and one that switches windows inside a living process implem
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
@@ -71,6 +73,11 @@ class RunObserved:
     delivered: dict[str, Delivered] = field(default_factory=dict)
     calls_total: int = 0
     discovery: Discovery | None = None
+
+
+def least_disturbed(runs: Iterable[RunObserved]) -> RunObserved:
+    """The first of the fastest runs: what disturbs a run only makes its times longer."""
+    return min(runs, key=lambda run: run.time_per_unit_s or math.inf)
 
 
 class Executor(Protocol):

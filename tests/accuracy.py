@@ -1,6 +1,6 @@
 """Repeatability: the serving example investigated with many seeds in both modes.
 
-    python tests/accuracy.py [--seeds 20] [--budget 60s] [--bound python|gpu] [--keep DIR]
+    python tests/accuracy.py [--seeds 20] [--budget 120s] [--bound python|gpu] [--keep DIR]
 
 Prints what each seed found, and exits with 1 unless at least 19 of 20 found exactly the truth and
 none reported a function that is hidden.
@@ -27,7 +27,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=20)
-    parser.add_argument("--budget", default="60s")
+    parser.add_argument("--budget", default="120s")
     parser.add_argument("--bound", choices=("python", "gpu"), help="only this mode")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep each run below DIR")
     return parser.parse_args()

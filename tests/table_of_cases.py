@@ -1,6 +1,6 @@
 """The table of cases through the command line: one investigation each, compared with the truth.
 
-    python tests/table_of_cases.py [--budget 60s] [--keep DIR] [NAME...]
+    python tests/table_of_cases.py [--budget 120s] [--keep DIR] [NAME...]
 
 NAME is a program or a program with its argument (``ping_pong``, ``two_stage_threads-equal``). Exits
 with 1 if anything said was wrong; undecided cases are listed and do not count as wrong.
@@ -22,7 +22,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these cases")
-    parser.add_argument("--budget", default="60s")
+    parser.add_argument("--budget", default="120s")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep each run below DIR")
     return parser.parse_args()

@@ -1,7 +1,7 @@
 """An ASGI service under load from a client in the same command: requests per second.
 
     python bench.py --concurrency 8    the event loop is always busy: its Python limits throughput
-    python bench.py --concurrency 1    one request at a time: most of a request is waiting
+    python bench.py --concurrency 1    one request at a time: half of a request is waiting
 
 What is true at which load is written down in truth.json.
 """
