@@ -134,6 +134,8 @@ def digest(
         window_s=end_s - start_s,
         units=units,
         processes=len(records),
+        gil_s=sum(code.seconds[0] for code in codes),
+        nogil_s=sum(code.seconds[1] for code in codes),
         lanes=sum(len(record.of("thread")) for record in records),
         backend=str(header.get("backend", "")),
         compiled=bool(header.get("compiled", False)),

@@ -10,6 +10,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
+BY_PROFILE_FUNCTION = ("frame_eval", "profile")
+"""Backends that watch by a C profile function: on 3.11 that stops the interpreter specialising."""
+
+MARKEDLY = 1.1
+"""What is slower by more than this is worth a warning."""
+
 
 @dataclass(frozen=True, slots=True)
 class SiteProfile:
@@ -103,8 +109,53 @@ class Discovery:
     processes: int = 0
     lanes: int = 0
     """Threads in which anything ran, over all processes; 0 where unknown."""
+    gil_s: float = 0.0
+    nogil_s: float = 0.0
+    """Own time of all functions in the whole run, not per unit."""
     cores: int = 0
     """Processors the benchmark may use; 0 where unknown."""
     backend: str = ""
     compiled: bool = False
     warnings: tuple[str, ...] = field(default=())
+
+
+def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None) -> Discovery:
+    """The same with own CPU times as they are while nobody watches.
+
+    Args:
+        time_per_unit_s: of undelayed runs.
+        cpu_s: CPU seconds of all processes in an undelayed run; None where unknown.
+
+    Averages leave some of what watching costs in own times. But all of them together take no more
+    CPU time than an undelayed run does, and one lane spends no more time than passes. On 3.11
+    watched bytecode itself runs slower, some of it three times and some not at all, so that no one
+    factor would be right: there a warning says by how much the sum is too large.
+    """
+    slower = 1.0
+    if cpu_s is not None and cpu_s > discovery.nogil_s:
+        slower = max(slower, discovery.gil_s / (cpu_s - discovery.nogil_s))
+    excess, warnings = slower, discovery.warnings
+    if discovery.backend in BY_PROFILE_FUNCTION:
+        excess = 1.0
+        if slower > MARKEDLY:
+            warnings += (
+                f"code runs {slower:.1f} times slower while it is watched (on average; single "
+                "functions between 1 and 3 times): own times and gains of code that computes are "
+                "too large by as much, throughput drops are not; Python 3.12 or later is exact",
+            )
+    cpu = sum(f.gil_s for f in discovery.functions)
+    room = time_per_unit_s - sum(f.wait_s + f.nogil_s for f in discovery.functions)
+    if discovery.lanes == 1 and room > 0.0:
+        excess = max(excess, cpu / room)
+    functions = tuple(_with_less_cpu(f, excess) for f in discovery.functions)
+    return replace(discovery, functions=functions, warnings=warnings)
+
+
+def _with_less_cpu(function: Function, excess: float) -> Function:
+    if excess == 1.0:
+        return function
+    codes = tuple(
+        replace(c, sites=tuple(replace(s, gil_s=s.gil_s / excess) for s in c.sites))
+        for c in function.codes
+    )
+    return replace(function, gil_s=function.gil_s / excess, codes=codes)

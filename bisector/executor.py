@@ -89,11 +89,13 @@ class RunExecutor:
         """
         records: list[ProcessRecord] = []
         wall_s = 0.0
+        cpu_s: float | None = None
         try:
             self._prepare()
             launched_s, ended = self._launch(request)
             wall_s = ended.wall_s
             records = read_records(self.slot / "records")
+            cpu_s = ended.cpu_s - sum(record.cpu_before_s for record in records)
             observed = self._observe(request, ended, records, launched_s)
         except RunFailed as failure:
             observed = RunObserved(request.seq, "failed", 0.0, wall_s, reason=str(failure))
@@ -105,6 +107,7 @@ class RunExecutor:
             processes=len(records),
             delivered=_delivered(records),
             calls_total=sum(e["calls"] for r in records for e in r.of("target")),
+            cpu_s=cpu_s,
         )
         self._clear()
         self.recall(request, observed)

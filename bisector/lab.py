@@ -12,7 +12,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bisector.answer import Answer, Baseline, Interval, Pruned, PruneReason, Unresolved
-from bisector.discovery import Discovery, Function
+from bisector.discovery import Discovery, unwatched
 from bisector.errors import UsageError
 from bisector.events import Event, Warned
 from bisector.finalists import Finalists
@@ -75,6 +75,8 @@ class Lab:
         self.block = 0
         self.wall_s = 0.0
         """Wall time of one undelayed run: what a run costs."""
+        self.cpu_s: float | None = None
+        """CPU time of the least disturbed of the undelayed runs, if they say."""
         self.metric_is_time = False
         self.baseline = Measurements()
         self.discovery: Discovery | None = None
@@ -96,9 +98,7 @@ class Lab:
         Raises:
             UsageError: the patterns given match nothing that ran.
         """
-        excess = self._excess(discovery)
-        functions = tuple(_scaled(function, excess) for function in discovery.functions)
-        self.discovery = discovery = replace(discovery, functions=functions)
+        self.discovery = discovery = unwatched(discovery, self.time_per_unit_s, self.cpu_s)
         settings = self.settings
         patterns = parse([*(settings.include or (ROOT,)), *(f"!{p}" for p in settings.exclude)])
         chosen = [
@@ -127,19 +127,6 @@ class Lab:
         self.everything = frozenset(usable)
         for warning in discovery.warnings:
             self.warn(warning)
-
-    def _excess(self, discovery: Discovery) -> float:
-        """How much too large own CPU times are: one lane cannot spend more time than passes.
-
-        What watching costs is taken out by averages, which leaves some of it in code that makes
-        very many calls; in a program of one lane the undelayed time per unit says how much.
-        """
-        cpu = sum(f.gil_s for f in discovery.functions)
-        waiting = sum(f.wait_s + f.nogil_s for f in discovery.functions)
-        room = self.time_per_unit_s - waiting
-        if discovery.lanes != 1 or room <= 0.0 or cpu <= room:
-            return 1.0
-        return cpu / room
 
     # -- what stages use --------------------------------------------------------------------------
 
@@ -289,6 +276,8 @@ class Lab:
             observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
             if observed.status == "ok" and observed.time_per_unit_s is not None:
                 into.add(CONTROL, block, observed.time_per_unit_s)
+                if observed.cpu_s is not None:
+                    self.cpu_s = min(observed.cpu_s, self.cpu_s or observed.cpu_s)
                 if into is not self.baseline:
                     self.baseline.add(CONTROL, block, observed.time_per_unit_s)
                 self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s
@@ -383,14 +372,3 @@ class Lab:
         return Baseline(
             Interval(x, x * (1.0 - radius), x * (1.0 + radius)), level.value, fit.sigma, runs
         )
-
-
-def _scaled(function: Function, excess: float) -> Function:
-    """The function with its own CPU time divided by ``excess``."""
-    if excess == 1.0:
-        return function
-    codes = tuple(
-        replace(c, sites=tuple(replace(s, gil_s=s.gil_s / excess) for s in c.sites))
-        for c in function.codes
-    )
-    return replace(function, gil_s=function.gil_s / excess, codes=codes)

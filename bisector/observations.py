@@ -72,6 +72,8 @@ class RunObserved:
     processes: int = 0
     delivered: dict[str, Delivered] = field(default_factory=dict)
     calls_total: int = 0
+    cpu_s: float | None = None
+    """CPU seconds of all processes since they attached; None where unknown."""
     discovery: Discovery | None = None
 
 

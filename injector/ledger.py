@@ -40,7 +40,7 @@ WIDTH = 8
 """Counters per slot."""
 
 COUNTERS: dict[str, tuple[str, ...]] = {
-    "process": ("attached_ns", "detached_ns"),
+    "process": ("attached_ns", "detached_ns", "cpu_before_ns"),
     "target": (
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
@@ -103,6 +103,7 @@ class Ledger:
         # As of a fork, for the child: the file may have grown by then, the parent runs on.
         self._lines: list[bytes] = []
         self.counters[0] = self.header["start_ns"]
+        self.counters[2] = time.process_time_ns()
         self._append(self.header)
 
     def add(self, kind: str, **fields: Any) -> int:
@@ -243,6 +244,11 @@ class ProcessRecord:
             + (f" ({e.fields['where']})" if e.fields.get("where") else "")
             for e in self.of("error")
         ]
+
+    @property
+    def cpu_before_s(self) -> float:
+        """CPU seconds of the process before it attached."""
+        return self.of("process")[0]["cpu_before_ns"] / 1e9
 
     @property
     def attached_ns(self) -> int:

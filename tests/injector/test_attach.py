@@ -42,6 +42,7 @@ def test_arguments_streams_and_exit_code_are_the_programs_own(
     assert run.main.header["name"] == "program.py"
     assert run.main.header["reason"]
     assert run.main.of("process")[0]["detached_ns"] > run.main.attached_ns
+    assert run.main.cpu_before_s > 0.0
 
 
 def test_nothing_is_left_in_the_programs_world_but_private_modules(attached: Attached) -> None:
