@@ -130,9 +130,9 @@ def _insensitive(summary: Summary) -> str:
 
 
 def _gave_up(summary: Summary) -> bool:
-    """Whether it ended without an answer before the budget did."""
-    cost = summary.cost
-    return cost.budget_s is not None and cost.wall_s < 0.9 * cost.budget_s
+    """Whether it ended without an answer before the budget did, for a reason that it knows."""
+    cost, reasons = summary.cost, summary.certificate.notes
+    return bool(reasons) and cost.budget_s is not None and cost.wall_s < 0.9 * cost.budget_s
 
 
 def _why_undecided(summary: Summary) -> str:
@@ -141,7 +141,7 @@ def _why_undecided(summary: Summary) -> str:
     notes = summary.certificate.notes
     if summary.stop_reason == "interrupted":
         return f"Undecided: interrupted after {clock_s(cost.wall_s)} and {runs}."
-    if _gave_up(summary) and notes:
+    if _gave_up(summary):
         spent = f"Undecided after {clock_s(cost.wall_s)} and {runs}, with budget left"
         return f"{spent}: {visible(notes[0])}."
     if summary.stop_reason == "budget" and cost.budget_s is not None:

@@ -46,6 +46,14 @@ def test_giving_up_with_budget_left_says_why_and_does_not_blame_the_budget():
     assert "A larger --budget" not in text
 
 
+def test_a_budget_with_no_room_for_another_run_is_blamed_although_some_of_it_is_left():
+    quiet = replace(answers.OUT_OF_BUDGET.baseline, cv=0.002)
+    cut_short = replace(answers.OUT_OF_BUDGET, baseline=quiet)
+    text = says(cut_short, replace(CONTEXT, wall_s=12.0, budget_s=14.0))
+    assert text.startswith("Undecided when the budget of 14 s ended")
+    assert "Longer runs would tell more" not in text
+
+
 def test_device_bound_gives_the_slack():
     assert says(replace(answers.GPU_BOUND, unresolved=())) == (
         "Python is not the bottleneck: it could be 5.20 ms per token slower before throughput "
