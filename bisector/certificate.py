@@ -5,8 +5,9 @@ Each block slows, next to an undelayed run, every member of the set alone (neces
 dose is the base dose, or a coarse one where noise would hide the effect of that. Everything else
 always begins with the coarse one, since no effect there bounds all below. What looks as if a
 coarse dose exceeded the slack of hidden code is slowed less. Bounds are anytime-valid, so it may
-stop as soon as all is clear; members share the error by Holm's method. What fails is said; one
-retry has its own share of the error.
+stop as soon as all is clear; members share the error by Holm's method. A member that these
+runs do not show is let go, and the smaller set is tested. What fails is said; one retry has its
+own share of the error.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from bisector.answer import Certificate, Effect, Finding, Interval
+from bisector.answer import Certificate, Effect, Finding
 from bisector.events import PhaseBegan
 from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import BudgetOver, Lab, Steps
@@ -202,7 +203,7 @@ class _Attempt:
         self._publish(
             adjusted,
             Certificate(
-                necessary=True if necessary else None,
+                necessary=necessary or None,
                 necessary_p_values=tuple(
                     (m.target, p) for m, p in zip(self.members, adjusted, strict=True)
                 ),
@@ -238,12 +239,9 @@ class _Attempt:
             return False
         doses = self.dose, self.rest.dose
         for member, arm in gone:
-            bounds = trials.bounds(arm, 0.05, lab.settings.threshold) or Interval(0, 0, 0)
-            lab.leave_open(
-                member.functions,
-                "fresh runs did not confirm that it matters: its gain is between "
-                f"{bounds.lo:.1%} and {bounds.hi:.1%}",
-            )
+            bounds = trials.bounds(arm, 0.05, lab.settings.threshold)
+            seen = f"gain {bounds.lo:.1%} to {bounds.hi:.1%}" if bounds else "no call was delayed"
+            lab.leave_open(member.functions, f"fresh runs did not confirm that it matters ({seen})")
             self.members.remove(member)
             lab.finalists.members.remove(member)
             self.refuted.add(member.target)

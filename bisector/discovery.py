@@ -141,7 +141,7 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
             warnings += (
                 f"code runs {slower:.1f} times slower while it is watched (on average; single "
                 "functions between 1 and 3 times): own times and gains of code that computes are "
-                "too large by as much, throughput drops are not; Python 3.12 or later is exact",
+                "too large by as much, throughput drops are not; Python 3.12 or later avoids it",
             )
     cpu = sum(f.gil_s for f in discovery.functions)
     room = time_per_unit_s - sum(f.wait_s + f.nogil_s for f in discovery.functions)
