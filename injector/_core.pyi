@@ -5,7 +5,7 @@ Importing it raises ImportError, with a sentence, in a subinterpreter and on a b
 
 import sys
 from collections.abc import Callable
-from types import CodeType, FrameType
+from types import CodeType
 from typing import Any
 
 from .tracker import DelaySpec, Look, ObserveSpec, Window
@@ -53,7 +53,7 @@ class Observer:
         site: Callable[[int, str, int], int],
         edge: Callable[[int, int], int],
         thread: Callable[[int], int],
-        arm: Callable[[CodeType], None],
+        arm: Callable[[CodeType], None] | None,
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
@@ -75,26 +75,12 @@ class Observer:
     def forked(self, counters: memoryview[int], /) -> None: ...
 
 if sys.version_info < (3, 12):
-    def install_frame_eval(delayer: Delayer, /) -> None:
-        """Bring the events of all frames to ``delayer`` (PEP 523, chained).
+    def install_frame_eval(tracker: Delayer | Observer, /) -> None:
+        """Bring the events of all frames to ``tracker`` (PEP 523, chained).
 
         Raises:
-            TypeError: it is not a Delayer of this module.
+            TypeError: it is neither a Delayer nor an Observer of this module.
         """
 
     def uninstall_frame_eval() -> None:
         """Bring no more events. A hook that somebody else chained to stays, and hands on."""
-
-    def install_profile(observer: Observer, /) -> None:
-        """Bring the events of all running threads to ``observer``.
-
-        Raises:
-            TypeError: it is not an Observer of this module.
-            RuntimeError: another profiler is at work in this thread.
-        """
-
-    def uninstall_profile() -> None:
-        """Bring no more events."""
-
-    def profile_thread(frame: FrameType, event: str, arg: object, /) -> None:
-        """For `threading.setprofile`: observe the calling thread from this event on."""

@@ -115,14 +115,14 @@ class Attachment:
             names.site,
             names.edge,
             names.thread,
-            names.arm,
+            names.arm if plan["sites"] else None,
             self.error,
             _disable(),
             _window(plan),
         )
         if twin:
             self.tracker.dense_call_ns = _DENSE_CALL_OF_TWIN_NS
-        if getattr(sys, "_is_gil_enabled", lambda: True)():
+        if plan["sites"] and getattr(sys, "_is_gil_enabled", lambda: True)():
             self._probe = GilProbe(self.tracker, self.error)
 
     def error(self, error: BaseException) -> None:

@@ -46,7 +46,7 @@ class Charging:
         counters: memoryview[int],
         site: Callable[[int, str, int], int],
         edge: Callable[[int, int], int],
-        arm: Callable[[CodeType], None],
+        arm: Callable[[CodeType], None] | None,
         window: Window,
     ) -> None:
         self._counters = counters
@@ -157,7 +157,7 @@ class Charging:
 
     def _arm(self, here: Code) -> None:
         code = here.code()
-        if not here.armed and code is not None:
+        if not here.armed and code is not None and self._arm_events is not None:
             here.armed = True
             self._arm_events(code)
 

@@ -40,15 +40,17 @@ def frame_of(code: CodeType) -> FrameType | None:
     return frame
 
 
-def importer_of(frame: FrameType) -> str | None:
-    """The module whose code is importing the module that ``frame`` is the body of.
+def importer_of(code: CodeType) -> str | None:
+    """The module whose code is importing the module that ``code`` is the body of.
 
-    That is the nearest frame outside the import machinery; None for the script itself.
+    That is the nearest frame outside the import machinery; None for the script itself. The body's
+    own frame may be running already or be about to.
     """
-    back = frame.f_back
-    while back is not None:
-        name = module_of(back.f_globals)
-        if not name.startswith("importlib") and name != "runpy" and not is_own(back.f_code):
+    body = frame_of(code)
+    frame = sys._getframe(1) if body is None else body.f_back
+    while frame is not None:
+        name = module_of(frame.f_globals)
+        if not name.startswith("importlib") and name != "runpy" and not is_own(frame.f_code):
             return name
-        back = back.f_back
+        frame = frame.f_back
     return None

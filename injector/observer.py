@@ -65,7 +65,7 @@ class Observer(Charging):
         site: Callable[[int, str, int], int],
         edge: Callable[[int, int], int],
         thread: Callable[[int], int],
-        arm: Callable[[CodeType], None],
+        arm: Callable[[CodeType], None] | None,
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
@@ -270,7 +270,8 @@ class Observer(Charging):
         here = None if spec is None else Code(spec, reference)
         here = self._codes.setdefault(key, (reference, here))[1]
         if here is not None and here.armed:
-            self._arm_events(code)
+            here.armed = False
+            self._arm(here)
         return here
 
     def _enter(self, here: Code, anchor: int, now: int) -> Thread:

@@ -73,7 +73,8 @@ class Plan:
     (``time.monotonic_ns`` of the launch), in which delays are active and calls are counted;
     ``duration_ms`` None is no end. ``progress`` is the ``module:qualname`` whose calls are the
     progress point. ``event_ns`` is what one callback costs by itself (entry, site): it is part of
-    the delivered dose and is counted as such.
+    the delivered dose and is counted as such. ``sites``: whether to discover also where in a
+    function its time is spent; without, only how much is, and no code is slowed by finding out.
     """
 
     mode: Literal["delay", "discover"] = "delay"
@@ -85,6 +86,7 @@ class Plan:
     warmup_ms: float = 0.0
     duration_ms: float | None = None
     progress: str | None = None
+    sites: bool = True
     event_ns: dict[str, float] = field(default_factory=dict)
     backend: str = "auto"
     compiled: bool = True

@@ -13,7 +13,7 @@ from .naming import frame_of, importer_of, is_own, module_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from types import CodeType, FrameType
+    from types import CodeType
     from typing import Any
 
     from .backends.contract import Backend
@@ -47,9 +47,9 @@ class Sightings:
             if is_own(code):
                 return None
             self._role.look()
-            frame = frame_of(code)
-            if globals_ is None and frame is not None:
-                globals_ = frame.f_globals
+            if globals_ is None:
+                frame = frame_of(code)
+                globals_ = None if frame is None else frame.f_globals
             module = module_of(globals_)
             target = f"{module}:{code.co_qualname}"
             slot = self._function(target, code)
@@ -57,8 +57,9 @@ class Sightings:
             if target == self._progress:
                 progress = self._progress_point(target, code)
             body = code.co_name == "<module>"
-            if body and frame is not None:
-                self._imported(module, code, frame)
+            if body and globals_ is not None and globals_.get("__file__") == code.co_filename:
+                importer = None if module == "__main__" else importer_of(code)
+                self.ledger.note("import", module=module, importer=importer, file=code.co_filename)
             return (slot, progress, body and module == "__main__")
         except Exception as error:
             self.ledger.error(error)
@@ -109,11 +110,6 @@ class Sightings:
     def _progress_point(self, target: str, code: CodeType) -> int:
         key = (target, code.co_firstlineno, code.co_filename)
         return self._add(self._progress_slots, key, "progress", target=target)
-
-    def _imported(self, module: str, code: CodeType, frame: FrameType) -> None:
-        if frame.f_globals.get("__file__") == code.co_filename:
-            importer = None if module == "__main__" else importer_of(frame)
-            self.ledger.note("import", module=module, importer=importer, file=code.co_filename)
 
     def _add(self, known: dict[Any, int], key: Any, kind: str, **fields: Any) -> int:
         try:

@@ -114,7 +114,8 @@ class Observer(Protocol):
     Called back, once each, for what must be named: ``site(function slot, at, offset)``,
     ``edge(caller slot, callee slot)`` and ``thread(function slot)`` return the slot to count in
     (never 0: what has none is counted in `injector.ledger.SPARE`); ``arm(code)`` switches on CALL
-    and JUMP for the code. The rules of charging stand in `injector.observer`.
+    and JUMP for the code; where it is None no code is ever armed. The rules of charging stand in
+    `injector.observer`.
     """
 
     def __init__(
@@ -124,7 +125,7 @@ class Observer(Protocol):
         site: Callable[[int, str, int], int],
         edge: Callable[[int, int], int],
         thread: Callable[[int], int],
-        arm: Callable[[CodeType], None],
+        arm: Callable[[CodeType], None] | None,
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,

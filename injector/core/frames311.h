@@ -1,4 +1,4 @@
-/* Python 3.11's frames, where no public interface shows them. Only for frame_eval.c and profile.c. */
+/* Python 3.11's frames, where no public interface shows them. Only for frame_*.c. */
 #ifndef SPEEDBUMP_FRAMES311_H
 #define SPEEDBUMP_FRAMES311_H
 

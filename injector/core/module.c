@@ -55,12 +55,8 @@ static PyMethodDef functions[] = {
     {"set_clock", module_set_clock, METH_VARARGS, "For tests: what the clocks say. None: the truth again."},
     {"wait", module_wait, METH_O, "Sleep for ns. Returns the ns slept, usually 60 us more."},
 #if PY_VERSION_HEX < 0x030C0000
-    {"install_frame_eval", frame_eval_install, METH_O, "Bring the events of all frames to a Delayer."},
+    {"install_frame_eval", frame_eval_install, METH_O, "Bring the events of all frames to a Delayer or an Observer."},
     {"uninstall_frame_eval", frame_eval_uninstall, METH_NOARGS, "Bring no more events."},
-    {"install_profile", profile_install, METH_O, "Bring the events of all threads to an Observer."},
-    {"uninstall_profile", profile_uninstall, METH_NOARGS, "Bring no more events."},
-    {"profile_thread", (PyCFunction)(void (*)(void))profile_thread, METH_FASTCALL,
-     "For threading.setprofile: observe the calling thread."},
 #endif
     {NULL, NULL, 0, NULL},
 };

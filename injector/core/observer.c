@@ -102,7 +102,7 @@ look(PyObject *object, PyObject *Py_UNUSED(none))
     struct observer *self = (struct observer *)object;
     int64_t now = now_ns();
 #if PY_VERSION_HEX < 0x030C0000
-    profile_cover();
+    frame_observe_cover();
 #endif
     PyObject *looks = PyList_New(0);
     for (struct thread *thread = threads_first(); thread != NULL && looks != NULL; thread = thread->next) {
@@ -226,7 +226,7 @@ init(PyObject *object, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->name_site, Py_NewRef(site));
     Py_XSETREF(self->name_edge, Py_NewRef(edge));
     Py_XSETREF(self->name_thread, Py_NewRef(thread));
-    Py_XSETREF(self->arm, Py_NewRef(arm));
+    Py_XSETREF(self->arm, arm == Py_None ? NULL : Py_NewRef(arm));
     Py_XSETREF(self->on_error, Py_NewRef(on_error));
     Py_XSETREF(self->disable, Py_NewRef(disable));
     return 0;

@@ -827,5 +827,43 @@ def test_profilers_of_the_target_work_as_before(hooked: Any) -> None:
     assert traced.count("call") == 6
 
 
+@only_311
+def test_profilers_of_the_target_do_not_see_the_observer_at_work() -> None:
+    view = counters()
+    codes = {several.__code__: 1, leaf.__code__: 2}
+    named: list[str] = []
+
+    def site(function: int, at: str, offset: int) -> int:
+        named.append(at)
+        return 3
+
+    tracker = _core.Observer(
+        view,
+        lambda code, _: (codes[code], 0, True) if code in codes else None,
+        site,
+        lambda caller, callee: 4,
+        lambda function: 5,
+        lambda code: None,
+        unexpected,
+        None,
+        (0, 0),
+    )
+    seen: list[str] = []
+    _core.install_frame_eval(tracker)
+    try:
+        several()
+        assert sys.getprofile() is None
+        sys.setprofile(lambda frame, event, arg: seen.append(event))
+        several()
+        sys.setprofile(None)
+    finally:
+        _core.uninstall_frame_eval()
+    assert set(named) == {"entry", "call", "return"}
+    assert view[8] == 2
+    assert view[16] == 2 * 5
+    assert seen.count("call") == 6
+    assert seen.count("c_call") == 3
+
+
 def test_on_newer_pythons_the_mechanisms_of_3_11_do_not_exist() -> None:
     assert hasattr(_core, "install_frame_eval") is (sys.version_info < (3, 12))

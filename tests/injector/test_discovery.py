@@ -158,6 +158,39 @@ def test_waits_and_cpu_time_are_where_the_design_wants_them(
     assert run.one("function", "__main__:critical")["gil_ns"] > 25 * 100_000
 
 
+def test_without_sites_only_totals_are_discovered(attached: Attached, compiled: bool) -> None:
+    run = attached(SPENT, Plan(mode="discover", sites=False, compiled=compiled))
+    assert run.main.errors == []
+    assert run.main.of("site") == []
+    for name in ("alone", "hidden", "critical"):
+        assert run.one("function", f"__main__:{name}")["calls"] == 25
+    critical = run.one("function", "__main__:critical")
+    assert critical["wait_ns"] > 25 * 2_000_000
+    assert critical["gil_ns"] > 25 * 100_000
+
+
+ONE_CALL = """
+    import time
+    def often():
+        return sum(range(3000))
+    def steps():
+        for _ in range(20):
+            often()
+            time.sleep(0.002)
+    steps()
+"""
+
+
+def test_native_calls_are_seen_in_a_frame_that_began_before_they_were_wanted(
+    attached: Attached, compiled: bool
+) -> None:
+    run = attached(ONE_CALL, Plan(mode="discover", compiled=compiled))
+    assert run.main.errors == []
+    waits = run.charged("__main__:steps", "wait_ns")
+    assert sum(share for (at, _), share in waits.items() if at == "call") > 0.8
+    assert run.one("function", "__main__:steps")["wait_ns"] > 20 * 1_500_000
+
+
 THREADS = """
     import threading, time, zlib
     DATA = bytes(range(256)) * 4000

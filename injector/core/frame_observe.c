@@ -1,0 +1,153 @@
+/* Discover mode on Python 3.11: the frames that frame_eval.c brings, handed to the Observer in the
+ * words of sys.monitoring.
+ *
+ * Code is listened to once it is armed. Calls of Python functions are not told to their caller: the
+ * CALL of an armed caller is made up when its callee begins. Not told at all are back-edges.
+ */
+#include "frame_eval.h"
+
+#if PY_VERSION_HEX < 0x030C0000
+
+#include "observer.h"
+
+/* Whether the Observer has asked for the CALL events of this code. */
+static int
+armed(struct observer *self, PyObject *code)
+{
+    struct record *record = NULL;
+    return record_get(code, self->serial, &record) == RECORD && ((struct function *)record)->armed;
+}
+
+/* ---- events ------------------------------------------------------------------------------------ */
+
+/* The profile function of armed frames. */
+static int
+on_native_call(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObject *Py_UNUSED(arg))
+{
+    PyObject *tracker = Py_XNewRef(frame_tracker());
+    struct observer *self = (struct observer *)tracker;
+    const running *frame = object->f_frame;
+    PyObject *code = (PyObject *)frame->f_code;
+    enum answer answer = KEEP;
+    if (self == NULL) {
+        return 0;
+    }
+    if (what == PyTrace_C_CALL) {
+        answer = observer_call(self, code, (int32_t)(2 * running_unit(frame)), 1);
+    }
+    else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
+        answer = observer_native_return(self, code);
+    }
+    Py_DECREF(tracker);
+    return answer == FAILED ? -1 : 0;
+}
+
+/* The CALL of the frame that called the one that begins now, if it is armed. */
+static enum answer
+made_up_call(struct observer *self, const running *caller)
+{
+    struct thread *thread = thread_mine;
+    struct frame *top = thread == NULL || thread->owner != self->serial ? NULL : stack_top(thread);
+    if (caller == NULL || top == NULL || !top->function->armed || (top->native && top->call != NULL)
+        || top->function->record.code != caller->f_code) {
+        return KEEP;
+    }
+    Py_ssize_t unit = running_unit(caller);
+    return opcode_is_call(running_opcode(caller, unit))
+             ? observer_call(self, (PyObject *)caller->f_code, (int32_t)(2 * unit), 0)
+             : KEEP;
+}
+
+/* A frame begins or goes on, perhaps with an exception that is thrown in. */
+static enum answer
+begin(struct observer *self, PyThreadState *tstate, running *frame, int throwflag)
+{
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    enum answer answer = made_up_call(self, tstate->cframe->current_frame);
+    if (answer != FAILED) {
+        answer = observer_enter(self, (PyObject *)frame->f_code, frame->f_globals,
+                                frame_resumes(frame, throwflag) ? RESUMED : ENTRY);
+    }
+    if (answer == FAILED) { /* what has come up now takes the place of what was thrown in */
+        Py_XDECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(traceback);
+    }
+    else {
+        PyErr_Restore(type, error, traceback);
+    }
+    return answer;
+}
+
+/* It has ended, with ``result`` or an exception. Returns what it ends with. */
+static PyObject *
+end(struct observer *self, const running *frame, PyObject *code, PyObject *result)
+{
+    Py_ssize_t unit = result == NULL ? 0 : running_unit(frame);
+    const char *at = result == NULL ? NULL : running_opcode(frame, unit) == YIELD_VALUE ? "yield" : "return";
+    PyObject *type, *error, *traceback;
+    PyErr_Fetch(&type, &error, &traceback);
+    if (observer_leave(self, code, at, (int32_t)(2 * unit)) == FAILED) {
+        Py_CLEAR(result);
+        Py_XDECREF(type);
+        Py_XDECREF(error);
+        Py_XDECREF(traceback);
+    }
+    else {
+        PyErr_Restore(type, error, traceback);
+    }
+    return result;
+}
+
+/* ---- watching ---------------------------------------------------------------------------------- */
+
+static PyObject *
+watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
+{
+    struct observer *self = (struct observer *)tracker;
+    PyObject *code = Py_NewRef((PyObject *)frame->f_code);
+    running *caller = tstate->cframe->current_frame;
+    Py_INCREF(self);
+    uint8_t was_tracing = frame_hide(tstate);
+    enum answer answer = begin(self, tstate, frame, throwflag);
+    frame_show(tstate, was_tracing);
+    PyObject *result = answer == FAILED ? frame_hand_on(tstate, frame, 1) /* unwinds the frame */
+                                        : frame_run(tstate, frame, throwflag, armed(self, code));
+    if (answer == KEEP && tracker == frame_tracker()) {
+        was_tracing = frame_hide(tstate);
+        result = end(self, frame, code, result);
+        frame_show(tstate, was_tracing);
+        if (caller != NULL && armed(self, (PyObject *)caller->f_code)) {
+            frame_listen(tstate); /* armed since it began */
+        }
+    }
+    Py_DECREF(self);
+    Py_DECREF(code);
+    return result;
+}
+
+void
+frame_observe_cover(void)
+{
+    PyObject *tracker = frame_tracker();
+    if (tracker == NULL || frame_observe_watch(tracker) == NULL) {
+        return;
+    }
+    PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
+    for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
+        const running *frame = tstate->tracing || tstate->cframe == NULL ? NULL : tstate->cframe->current_frame;
+        if (frame != NULL && armed((struct observer *)tracker, (PyObject *)frame->f_code)) {
+            frame_listen(tstate);
+        }
+    }
+}
+
+const struct frame_watch *
+frame_observe_watch(PyObject *tracker)
+{
+    static const struct frame_watch it = {watch, on_native_call};
+    return observer_check(tracker) ? &it : NULL;
+}
+
+#endif
