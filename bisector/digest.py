@@ -15,6 +15,9 @@ from dataclasses import dataclass, field
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from injector.ledger import Entry, ProcessRecord
 
+PLAIN = 1.0
+"""What a site's ``native`` counter says where it has called plain native code and no other."""
+
 LONGEST_UNCUT_S = 50e-3
 """Work in one piece that a delay at its end cannot stand for, unless the whole run is measured."""
 
@@ -98,13 +101,13 @@ def digest(
         for entry in sites:
             owner = by_slot.get(entry.fields["function"])
             if owner is not None:
-                visits, gil, nogil, wait, given_up = entry.counters[:5]
+                visits, gil, nogil, wait, *flags = entry.counters[:6]
                 owner.sites[entry.fields["at"], entry.fields["offset"]] = [
                     float(visits),
                     gil / 1e9,
                     nogil / 1e9,
                     wait / 1e9,
-                    float(given_up),
+                    *map(float, flags),
                 ]
         for entry in raw_edges:
             caller = by_slot.get(entry.fields["caller"])
@@ -248,11 +251,11 @@ def _functions(
                 totals[state] += code.seconds[state] * share / units
             into = profiles.setdefault(code.line, {})
             for key, values in _scaled_sites(code).items():
-                sums = into.setdefault(key, [0.0] * 5)
+                sums = into.setdefault(key, [0.0] * 6)
                 for index, value in enumerate(values):
-                    sums[index] += value
+                    sums[index] = sums[index] + value if index < 4 else max(sums[index], value)
             if not code.sites and code.calls > 0:
-                sums = into.setdefault(("entry", -1), [0.0] * 5)
+                sums = into.setdefault(("entry", -1), [0.0] * 6)
                 for index, value in enumerate((code.calls, *code.seconds)):
                     sums[index] += value
         first = members[0][0]
@@ -270,8 +273,15 @@ def _functions(
                     CodeProfile(
                         line,
                         tuple(
-                            SiteProfile(at, offset, v, g / v, n / v, w / v, given_up > 0)
-                            for (at, offset), (v, g, n, w, given_up) in sorted(sites.items())
+                            SiteProfile(
+                                *(at, offset, v, g / v, n / v, w / v),
+                                given_up=given_up > 0,
+                                native=native > 0,
+                                plain=native == PLAIN,
+                            )
+                            for (at, offset), (v, g, n, w, given_up, native) in sorted(
+                                sites.items()
+                            )
                             if v > 0
                         ),
                     )
@@ -295,9 +305,9 @@ def _scaled_sites(code: _Code) -> dict[tuple[str, int], list[float]]:
     missed = max(1.0, code.calls / seen) if seen > 0.0 else 1.0
     return {
         key: [
-            visits * missed,
-            *(s * factor for s, factor in zip(spent, factors, strict=True)),
-            given_up,
+            site[0] * missed,
+            *(s * factor for s, factor in zip(site[1:4], factors, strict=True)),
+            *site[4:],
         ]
-        for key, (visits, *spent, given_up) in code.sites.items()
+        for key, site in code.sites.items()
     }

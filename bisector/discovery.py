@@ -10,8 +10,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-BY_PROFILE_FUNCTION = ("frame_eval", "profile")
-"""Backends that watch by a C profile function: on 3.11 that stops the interpreter specialising."""
+SLOWED_BY_SITES = ("frame_eval",)
+"""Backends that slow a function's own bytecode down while they find out where its time is spent,
+and hardly at all where they are not asked to."""
+
+SLOWED = ("profile",)
+"""Backends that always do."""
+
+MOST_SLOWED = 5.0
+"""Times by which being watched slows bytecode at most: what looks worse is chance."""
 
 MARKEDLY = 1.1
 """What is slower by more than this is worth a warning."""
@@ -33,6 +40,10 @@ class SiteProfile:
     nogil_s: float
     wait_s: float
     given_up: bool = False
+    native: bool = False
+    """Whether native code has been called there."""
+    plain: bool = False
+    """Whether all of it only computes and touches nothing but its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +52,17 @@ class CodeProfile:
 
     line: int
     sites: tuple[SiteProfile, ...]
+    slowed: float = 0.0
+    """Share of its CPU time holding the GIL that is added to it while its native calls are seen."""
+
+    @property
+    def spent_s(self) -> tuple[float, float, float]:
+        """In the whole run, by state: gil, nogil, wait."""
+        return (
+            sum(site.visits * site.gil_s for site in self.sites),
+            sum(site.visits * site.nogil_s for site in self.sites),
+            sum(site.visits * site.wait_s for site in self.sites),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +91,7 @@ class Function:
     @property
     def own_per_call_s(self) -> float:
         """Own time of one call, all states, over the whole run: what a dose of 1 adds per call."""
-        total = sum(
-            site.visits * (site.gil_s + site.nogil_s + site.wait_s)
-            for code in self.codes
-            for site in code.sites
-        )
+        total = sum(sum(code.spent_s) for code in self.codes)
         if total > 0.0 and self.calls_total > 0.0:
             return total / self.calls_total
         return self.own_s / self.calls if self.calls > 0.0 else 0.0
@@ -116,6 +134,8 @@ class Discovery:
     """Processors the benchmark may use; 0 where unknown."""
     backend: str = ""
     compiled: bool = False
+    sites: bool = True
+    """Whether it says where in functions time is spent; if not, how much is all it says."""
     warnings: tuple[str, ...] = field(default=())
 
 
@@ -127,35 +147,80 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
         cpu_s: CPU seconds of all processes in an undelayed run; None where unknown.
 
     Averages leave some of what watching costs in own times. But all of them together take no more
-    CPU time than an undelayed run does, and one lane spends no more time than passes. On 3.11
-    watched bytecode itself runs slower, some of it three times and some not at all, so that no one
-    factor would be right: there a warning says by how much the sum is too large.
+    CPU time than an undelayed run does, and one lane spends no more time than passes. Without the
+    compiled part on 3.11 bytecode itself runs slower, some of it three times and some not at all,
+    so that no one factor would be right: there a warning says by how much the sum is too large.
     """
     slower = 1.0
     if cpu_s is not None and cpu_s > discovery.nogil_s:
         slower = max(slower, discovery.gil_s / (cpu_s - discovery.nogil_s))
     excess, warnings = slower, discovery.warnings
-    if discovery.backend in BY_PROFILE_FUNCTION:
+    if discovery.backend in SLOWED:
         excess = 1.0
         if slower > MARKEDLY:
             warnings += (
                 f"code runs {slower:.1f} times slower while it is watched (on average; single "
                 "functions between 1 and 3 times): own times and gains of code that computes are "
-                "too large by as much, throughput drops are not; Python 3.12 or later avoids it",
+                "too large by as much, throughput drops are not; a compiler when installing, or "
+                "Python 3.12 or later, avoids it",
             )
     cpu = sum(f.gil_s for f in discovery.functions)
     room = time_per_unit_s - sum(f.wait_s + f.nogil_s for f in discovery.functions)
     if discovery.lanes == 1 and room > 0.0:
         excess = max(excess, cpu / room)
-    functions = tuple(_with_less_cpu(f, excess) for f in discovery.functions)
+    if excess == 1.0:
+        return replace(discovery, warnings=warnings)
+    functions = tuple(
+        _with_cpu(function, {code.line: 1.0 / excess for code in function.codes})
+        for function in discovery.functions
+    )
     return replace(discovery, functions=functions, warnings=warnings)
 
 
-def _with_less_cpu(function: Function, excess: float) -> Function:
-    if excess == 1.0:
-        return function
+def timed_by(placed: Discovery, bare: Discovery) -> Discovery:
+    """What one run says of places, with the CPU times of a run that did not look for them.
+
+    Code that computes without the GIL for most of its time is timed by the average of the others:
+    which of its time that was, the other run does not know.
+    """
+    known = {function.target: function for function in bare.functions}
+    factors: dict[tuple[str, int], float] = {}
+    taken_s, was_s = 0.0, 0.0
+    for function in placed.functions:
+        other = known.get(function.target)
+        if other is None or not (other.calls_total > 0.0 and function.calls_total > 0.0):
+            continue
+        calls = function.calls_total / other.calls_total
+        cpu_s = {code.line: sum(code.spent_s[:2]) * calls for code in other.codes}
+        for code in function.codes:
+            gil_s, nogil_s, _ = code.spent_s
+            if gil_s > nogil_s and code.line in cpu_s:
+                factor = (cpu_s[code.line] - nogil_s) / gil_s
+                factor = min(1.0, max(1.0 / MOST_SLOWED, factor))
+                factors[function.target, code.line] = factor
+                taken_s += factor * gil_s
+                was_s += gil_s
+    average = taken_s / was_s if was_s > 0.0 else 1.0
+    functions = []
+    for function in placed.functions:
+        lines = {c.line: factors.get((function.target, c.line), average) for c in function.codes}
+        codes = tuple(replace(c, slowed=1.0 / lines[c.line] - 1.0) for c in function.codes)
+        functions.append(_with_cpu(replace(function, codes=codes), lines))
+    gil_s = max(bare.gil_s + bare.nogil_s - placed.nogil_s, 0.0)
+    return replace(placed, functions=tuple(functions), gil_s=gil_s)
+
+
+def _with_cpu(function: Function, factors: dict[int, float]) -> Function:
+    """The CPU time of its code that holds the GIL, by first line, times a factor."""
+    before_s = sum(code.spent_s[0] for code in function.codes)
     codes = tuple(
-        replace(c, sites=tuple(replace(s, gil_s=s.gil_s / excess) for s in c.sites))
-        for c in function.codes
+        replace(
+            code,
+            sites=tuple(replace(s, gil_s=s.gil_s * factors[code.line]) for s in code.sites),
+        )
+        for code in function.codes
     )
-    return replace(function, gil_s=function.gil_s / excess, codes=codes)
+    if before_s > 0.0:
+        share = sum(code.spent_s[0] for code in codes) / before_s
+        function = replace(function, gil_s=function.gil_s * share)
+    return replace(function, codes=codes)

@@ -8,6 +8,8 @@ function keeps its total while fewer places need a callback.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from bisector.observations import RunRequest
 from injector.plan import Dose, Plan, Site, State
@@ -31,7 +33,7 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
     """The injector's plan for one request. ``event_ns``: what one callback costs, in ns, by
     kind."""
     if request.purpose == "discover":
-        return Plan(mode="discover", event_ns=event_ns)
+        return Plan(mode="discover", sites=request.sites, event_ns=event_ns)
     if request.delay_ns is not None and request.targets:
         return Plan(
             rules=tuple(sorted(request.targets)), delay_ns=request.delay_ns, event_ns=event_ns
@@ -47,6 +49,28 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
     return Plan(doses=tuple(doses), event_ns=event_ns)
 
 
+def slowed_by_watching(discovery: Discovery | None, request: RunRequest) -> dict[str, float]:
+    """What seeing its native calls adds to a call of each target in this run, in seconds.
+
+    It is part of the dose: the plan asks for that much less.
+    """
+    if discovery is None or request.dose <= 0.0 or request.delay_ns is not None:
+        return {}
+    slowed = {}
+    for function in discovery.functions:
+        if function.target in request.targets and function.calls_total > 0.0:
+            if not request.waits:
+                function = function.computing()
+            added_s = sum(
+                code.slowed * code.spent_s[0]
+                for code in function.codes
+                if code.slowed > 0.0 and _needs_native_calls(_placed(code))
+            )
+            if added_s > 0.0:
+                slowed[function.target] = added_s / function.calls_total
+    return slowed
+
+
 def doses_of(function: Function, dose: float) -> list[Dose]:
     """The delays of one function at a dose: one entry per code object that has own time."""
     made = []
@@ -57,17 +81,40 @@ def doses_of(function: Function, dose: float) -> list[Dose]:
     return made
 
 
+_Placed: TypeAlias = dict[State, list[tuple[SiteProfile, float]]]
+"""By state: sites that get delays, each with the seconds of its state that it stands for."""
+
+
 def _sites(code: CodeProfile, dose: float) -> tuple[Site, ...]:
     """The sites of one code object, with delays that keep the total of each state."""
-    spent: dict[State, list[tuple[SiteProfile, float]]] = {
-        "gil": _thinned([(site, site.gil_s * site.visits) for site in code.sites]),
+    placed = _placed(code)
+    slowed = code.slowed if _needs_native_calls(placed) else 0.0
+    return tuple(
+        Site(
+            site.at,  # type: ignore[arg-type]
+            site.offset,
+            state,
+            seconds / site.visits * 1e9 * (max(0.0, dose - slowed) if state == "gil" else dose),
+            dose if state == "wait" else 0.0,
+        )
+        for state, rows in placed.items()
+        for site, seconds in rows
+    )
+
+
+def _needs_native_calls(placed: _Placed) -> bool:
+    return any(site.native for rows in placed.values() for site, _ in rows)
+
+
+def _placed(code: CodeProfile) -> _Placed:
+    unwanted = code.slowed > NEGLIGIBLE_SHARE
+    spent: _Placed = {
+        "gil": _thinned([(site, site.gil_s * site.visits) for site in code.sites], unwanted),
         "nogil": [(site, site.nogil_s * site.visits) for site in code.sites],
         "wait": [(site, site.wait_s * site.visits) for site in code.sites],
     }
     total = sum(seconds for rows in spent.values() for _, seconds in rows)
-    if total <= 0.0:
-        return ()
-    sites: list[Site] = []
+    placed: _Placed = {}
     for state, rows in spent.items():
         kept = [
             (site, seconds)
@@ -75,39 +122,35 @@ def _sites(code: CodeProfile, dose: float) -> tuple[Site, ...]:
             if seconds >= NEGLIGIBLE_SHARE * total and not site.given_up
         ]
         held = sum(seconds for _, seconds in kept)
-        if held <= 0.0:
-            continue
-        factor = dose * sum(seconds for _, seconds in rows) / held * 1e9
-        sites += [
-            Site(
-                site.at,  # type: ignore[arg-type]
-                site.offset,
-                state,
-                seconds / site.visits * factor,
-                dose if state == "wait" else 0.0,
-            )
-            for site, seconds in kept
-        ]
-    return tuple(sites)
+        if held > 0.0:
+            share = sum(seconds for _, seconds in rows) / held
+            placed[state] = [(site, seconds * share) for site, seconds in kept]
+    return placed
 
 
-def _thinned(rows: list[tuple[SiteProfile, float]]) -> list[tuple[SiteProfile, float]]:
+def _thinned(
+    rows: list[tuple[SiteProfile, float]], without_plain: bool
+) -> list[tuple[SiteProfile, float]]:
     """Move CPU time from dense sites to the next sparse one along the code, or the last before.
 
     A sparse site must be visited about as often as the function is called at least (an early
     return that is rarely taken cannot stand for the usual path). Where that would gather more than
-    `LONGEST_S`, a long loop, the loop's sparsest back-edge takes it, dense or not.
+    `LONGEST_S`, a long loop, the loop's sparsest back-edge takes it, dense or not. With
+    ``without_plain`` calls of plain native code are no better than dense sites: seeing them slows
+    code down, and nothing else begins or ends there.
     """
     total = sum(seconds for _, seconds in rows)
     limit = total / DENSE_S
     calls = max((site.visits for site, _ in rows if site.at in ("entry", "return")), default=1.0)
     ordered = sorted(rows, key=lambda row: row[0].offset)
     usable = [site for site, _ in ordered if not site.given_up]
-    sparse = [site for site in usable if 0.5 * calls <= site.visits <= limit]
+    avoided = {id(site) for site, _ in rows if site.visits > limit}
+    avoided |= {id(site) for site, _ in rows if site.plain and without_plain}
+    sparse = [s for s in usable if 0.5 * calls <= s.visits and id(s) not in avoided]
     edges = [site for site in usable if site.at == "jump"]
     gathered = {id(site): seconds for site, seconds in ordered}
     for site, seconds in ordered:
-        if seconds <= 0.0 or not (site.given_up or site.visits > limit):
+        if seconds <= 0.0 or not (site.given_up or id(site) in avoided):
             continue
         after = [other for other in sparse if other.offset > site.offset]
         into = after[0] if after else (sparse[-1] if sparse else None)

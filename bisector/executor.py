@@ -13,7 +13,7 @@ from __future__ import annotations
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -21,10 +21,10 @@ from statistics import median
 from bisector.calibration import Calibration
 from bisector.digest import digest
 from bisector.discovery import Discovery
-from bisector.dose import plan_for
+from bisector.dose import plan_for, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
-from bisector.observations import Delivered, RunObserved, RunRequest, least_disturbed
+from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.quantities import format_time
 from bisector.run_directory import unusable
@@ -105,7 +105,7 @@ class RunExecutor:
             observed,
             elapsed_s=self.elapsed_s(),
             processes=len(records),
-            delivered=_delivered(records),
+            delivered=_delivered(records, slowed_by_watching(self._discovery, request)),
             calls_total=sum(e["calls"] for r in records for e in r.of("target")),
             cpu_s=cpu_s,
         )
@@ -133,7 +133,7 @@ class RunExecutor:
     @property
     def _discovery(self) -> Discovery | None:
         """The one that the engine goes by."""
-        return least_disturbed(self._discoveries).discovery if self._discoveries else None
+        return discovered(self._discoveries)
 
     @property
     def timeout_s(self) -> float:
@@ -255,7 +255,7 @@ class RunExecutor:
                 whole_run_is_unit=self.metric.is_time,
                 overheads=self.calibration.discover_ns,
             )
-            discovery = replace(discovery, cores=usable_cores())
+            discovery = replace(discovery, cores=usable_cores(), sites=request.sites)
         return RunObserved(
             request.seq,
             "ok",
@@ -347,7 +347,8 @@ def _how(ended: Ended) -> str:
         return f"was killed by signal {-code}"
 
 
-def _delivered(records: list[ProcessRecord]) -> dict[str, Delivered]:
+def _delivered(records: list[ProcessRecord], slowed: Mapping[str, float]) -> dict[str, Delivered]:
+    """What the injector counted, and what watching added, in seconds per call of a target."""
     totals: dict[str, list[int]] = {}
     for record in records:
         for entry in record.of("target"):
@@ -355,6 +356,6 @@ def _delivered(records: list[ProcessRecord]) -> dict[str, Delivered]:
             for index, name in enumerate(("calls", "delays", "delayed_ns")):
                 sums[index] += entry[name]
     return {
-        target: Delivered(calls, delays, float(delayed_ns))
+        target: Delivered(calls, delays, delayed_ns + calls * slowed.get(target, 0.0) * 1e9)
         for target, (calls, delays, delayed_ns) in totals.items()
     }

@@ -329,6 +329,7 @@ class Lab:
         dose: float = 0.0,
         limit_s: float | None = None,
         waits: bool = True,
+        sites: bool = True,
         label: str = "",
     ) -> RunRequest:
         """The next request, numbered."""
@@ -343,6 +344,7 @@ class Lab:
             delay_ns=delay * dose if delay is not None and targets else None,
             limit_s=limit_s,
             waits=waits,
+            sites=sites,
             label=label,
         )
 

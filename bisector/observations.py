@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from bisector.discovery import Discovery
+from bisector.discovery import Discovery, timed_by
 
 Purpose = Literal["discard", "discover", "baseline", "search", "sweep", "certificate"]
 
@@ -38,6 +38,8 @@ class RunRequest:
     limit_s: float | None = None
     waits: bool = True
     """Whether waiting is lengthened too; without, only what the functions compute."""
+    sites: bool = True
+    """To discover: whether to find out also where in functions time is spent."""
     label: str = ""
     """What the run tests, for people: a pattern or a few names."""
 
@@ -77,9 +79,17 @@ class RunObserved:
     discovery: Discovery | None = None
 
 
-def least_disturbed(runs: Iterable[RunObserved]) -> RunObserved:
-    """The first of the fastest runs: what disturbs a run only makes its times longer."""
-    return min(runs, key=lambda run: run.time_per_unit_s or math.inf)
+def discovered(runs: Iterable[RunObserved]) -> Discovery | None:
+    """What discovery runs have shown, of each kind the fastest: disturbances only add time.
+
+    None without a run that looked for sites.
+    """
+    fastest: dict[bool, Discovery] = {}
+    for run in sorted(runs, key=lambda run: run.time_per_unit_s or math.inf):
+        if run.discovery is not None:
+            fastest.setdefault(run.discovery.sites, run.discovery)
+    placed, bare = fastest.get(True), fastest.get(False)
+    return placed if placed is None or bare is None else timed_by(placed, bare)
 
 
 class Executor(Protocol):

@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 _NEVER_NS = 1 << 62
 GIL, NOGIL, WAIT, CALLEES, EVENTS, FIRST, LAST = range(1, 8)
 """Counters of a function; the first three are those of a site, too."""
-_GIVEN_UP = 4
+_GIVEN_UP, NATIVE = 4, 5
+"""Further ones of a site: whether it was given up; what native code it has called."""
+
+NATIVE_CODE = 2
+"""Any. (1 is plain native code only, which the core tells apart on 3.11.)"""
 _SHORT_CALLS = 8
 _SHORT_NS = 50_000_000
 """Own time of a call that need not be cut by its loops."""

@@ -35,7 +35,7 @@ from _weakref import ref
 from time import monotonic_ns
 from types import FunctionType, MethodType
 
-from .charging import CALLEES, FIRST, LAST, Charging
+from .charging import CALLEES, FIRST, LAST, NATIVE, NATIVE_CODE, Charging
 from .delayer import raised_here
 from .shadow import ENTRY, RESUME, Code, Frame, Thread, own_cpu_clock
 from .tracker import SIGNIFICANT_NS
@@ -144,6 +144,8 @@ class Observer(Charging):
                 frame.since = 0
             frame.call = site
             frame.native = type(function) not in _PYTHON_CALLABLES
+            if frame.native and self._open_ns <= now < self._close_ns:
+                self._counters[site.base + NATIVE] = NATIVE_CODE
             given_up = self._give_up_call(site, frame.native, now - thread.inside)
             self._begin(thread, frame, now)
             if given_up:

@@ -11,7 +11,7 @@
 /* A back-edge this frequent, this often seen, is given up for one around it. */
 
 enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS, CALLEES, EVENTS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
-enum { GIVEN_UP = CALLEES }; /* of sites */
+enum { GIVEN_UP = CALLEES, NATIVE = EVENTS }; /* of sites; the latter an enum callee */
 
 /* The end of an event: the running segment begins, and what the target raised goes on its way. */
 static enum answer
@@ -229,8 +229,9 @@ give_up_call(struct observer *self, struct site *site, int native, int64_t now)
 }
 
 enum answer
-observer_call(struct observer *self, PyObject *code, int32_t offset, int native)
+observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee)
 {
+    int native = callee != PYTHON_CODE;
     int64_t now = now_ns();
     struct thread *thread = thread_get(self->serial);
     struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
@@ -248,6 +249,10 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, int native)
     }
     frame->call = site;
     frame->native = native;
+    if (native && site != NULL && counting(self, now)) {
+        uint64_t *seen = &counters_of(self, site->slot)[NATIVE];
+        *seen = *seen < (uint64_t)callee ? (uint64_t)callee : *seen;
+    }
     return done(thread, now, give_up_call(self, site, native, now) ? DISABLE : KEEP);
 }
 

@@ -18,11 +18,59 @@ armed(struct observer *self, PyObject *code)
     return record_get(code, self->serial, &record) == RECORD && ((struct function *)record)->armed;
 }
 
+/* ---- plain native code ------------------------------------------------------------------------- */
+
+static int
+is_one_of(const char *name, const char *const *names)
+{
+    while (*names != NULL && strcmp(*names, name) != 0) {
+        names++;
+    }
+    return *names != NULL;
+}
+
+static int
+is_plain_function(const char *module, const char *name)
+{
+    static const char *const modules[] = {"math", "cmath", "_operator", "_heapq", "_bisect", "_struct", NULL};
+    static const char *const builtins[] = {"abs", "all", "any", "ascii", "bin", "callable", "chr", "divmod",
+                                           "format", "hash", "hex", "id", "isinstance", "issubclass", "iter",
+                                           "len", "max", "min", "oct", "ord", "pow", "repr", "round",
+                                           "sorted", "sum", NULL};
+    static const char *const clocks[] = {"monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns",
+                                         "process_time", "process_time_ns", "thread_time",
+                                         "thread_time_ns", "time", "time_ns", NULL};
+    return is_one_of(module, modules) || (strcmp(module, "builtins") == 0 && is_one_of(name, builtins))
+        || (strcmp(module, "time") == 0 && is_one_of(name, clocks));
+}
+
+/* Whether a native function is plain code: see enum callee. */
+static int
+is_plain(PyObject *called)
+{
+    PyObject *self = PyCFunction_Check(called) ? PyCFunction_GET_SELF(called) : NULL;
+    if (self == NULL) {
+        return 0;
+    }
+    if (PyModule_Check(self)) {
+        const char *module = PyModule_GetName(self);
+        if (module == NULL) {
+            PyErr_Clear();
+            return 0;
+        }
+        return is_plain_function(module, ((PyCFunctionObject *)called)->m_ml->ml_name);
+    }
+    return PyList_CheckExact(self) || PyDict_CheckExact(self) || PyUnicode_CheckExact(self)
+        || PyTuple_CheckExact(self) || PyAnySet_CheckExact(self) || PyBytes_CheckExact(self)
+        || PyByteArray_CheckExact(self) || PyLong_CheckExact(self) || PyFloat_CheckExact(self)
+        || PyComplex_CheckExact(self) || PyBool_Check(self);
+}
+
 /* ---- events ------------------------------------------------------------------------------------ */
 
 /* The profile function of armed frames. */
 static int
-on_native_call(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObject *Py_UNUSED(arg))
+on_native_call(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObject *called)
 {
     PyObject *tracker = Py_XNewRef(frame_tracker());
     struct observer *self = (struct observer *)tracker;
@@ -33,7 +81,8 @@ on_native_call(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObj
         return 0;
     }
     if (what == PyTrace_C_CALL) {
-        answer = observer_call(self, code, (int32_t)(2 * running_unit(frame)), 1);
+        answer = observer_call(self, code, (int32_t)(2 * running_unit(frame)),
+                               is_plain(called) ? PLAIN_CODE : NATIVE_CODE);
     }
     else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
         answer = observer_native_return(self, code);
@@ -54,7 +103,7 @@ made_up_call(struct observer *self, const running *caller)
     }
     Py_ssize_t unit = running_unit(caller);
     return opcode_is_call(running_opcode(caller, unit))
-             ? observer_call(self, (PyObject *)caller->f_code, (int32_t)(2 * unit), 0)
+             ? observer_call(self, (PyObject *)caller->f_code, (int32_t)(2 * unit), PYTHON_CODE)
              : KEEP;
 }
 

@@ -35,8 +35,8 @@ call(PyObject *object, PyObject *const *args, Py_ssize_t count)
     struct observer *self = (struct observer *)Py_NewRef(object);
     enum answer answer = KEEP;
     if (event_known(&self->counters, args, count, 3)) {
-        int native = !PyFunction_Check(args[2]) && !PyMethod_Check(args[2]);
-        answer = observer_call(self, args[0], (int32_t)offset_of(args[1]), native);
+        int is_python = PyFunction_Check(args[2]) || PyMethod_Check(args[2]);
+        answer = observer_call(self, args[0], (int32_t)offset_of(args[1]), is_python ? PYTHON_CODE : NATIVE_CODE);
     }
     return event_end(object, answer, self->disable);
 }

@@ -8,6 +8,10 @@
 
 #define SIGNIFICANT_NS 20000 /* tracker.SIGNIFICANT_NS */
 
+/* What is called. Plain native code computes and touches nothing but its arguments, so that no place
+ * before, after or between its calls is better than another. Known on 3.11 only. */
+enum callee { PYTHON_CODE, PLAIN_CODE, NATIVE_CODE };
+
 /* One place of armed code. Owned by its function. */
 struct site {
     struct site *next;
@@ -121,7 +125,7 @@ segment_mark(struct thread *thread, int64_t now)
 
 enum answer observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place);
 enum answer observer_leave(struct observer *self, PyObject *code, const char *at, int32_t offset);
-enum answer observer_call(struct observer *self, PyObject *code, int32_t offset, int native);
+enum answer observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee);
 enum answer observer_native_return(struct observer *self, PyObject *code);
 enum answer observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t destination);
 

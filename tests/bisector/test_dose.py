@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
-from bisector.dose import doses_of, plan_for
+from bisector.dose import doses_of, plan_for, slowed_by_watching
 from bisector.observations import RunRequest
 
 seconds = st.floats(0.0, 1e-3)
@@ -80,10 +82,47 @@ def test_without_waits_only_computing_is_slowed() -> None:
     }
 
 
+def slowed(*profiles: SiteProfile) -> Discovery:
+    code = CodeProfile(7, profiles, slowed=2.0)
+    return Discovery((Function("m:f", "m.py", 1, 1.0, 0.0, 0.0, 0.0, (code,), 10.0),))
+
+
+def test_where_seeing_native_calls_slows_code_plain_ones_carry_no_delay() -> None:
+    found = slowed(
+        SiteProfile("entry", -1, 10.0, 0.0, 0.0, 0.0),
+        SiteProfile("call", 20, 50.0, 1e-3, 0.0, 0.0, native=True, plain=True),
+        SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0),
+    )
+    request = RunRequest(1, "search", 1, frozenset({"m:f"}), 0.5)
+    (dose,) = plan_for(found, request, {}).doses
+    assert [(s.at, round(s.delay_ns)) for s in dose.sites] == [("return", 3_000_000)]
+    assert slowed_by_watching(found, request) == {}
+
+
+def test_where_they_have_to_be_seen_what_that_adds_is_part_of_the_dose() -> None:
+    found = slowed(
+        SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True),
+        SiteProfile("call", 30, 10.0, 0.0, 0.0, 1e-3, native=True),
+        SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0),
+    )
+    request = RunRequest(1, "search", 1, frozenset({"m:f"}), 3.0)
+    (dose,) = plan_for(found, request, {}).doses
+    assert {(s.offset, s.state, round(s.delay_ns)) for s in dose.sites} == {
+        (20, "gil", 1_000_000),
+        (40, "gil", 1_000_000),
+        (30, "wait", 3_000_000),
+    }
+    assert slowed_by_watching(found, request) == pytest.approx({"m:f": 4e-3})
+    (small,) = plan_for(found, replace(request, dose=0.25), {}).doses
+    assert {s.delay_ns for s in small.sites if s.state == "gil"} == {0.0}
+    assert slowed_by_watching(found, replace(request, delay_ns=1000.0)) == {}
+
+
 def test_plans_by_purpose() -> None:
     found = Discovery((function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 0.0)),))
     targets = frozenset({"m:f"})
     assert plan_for(None, RunRequest(1, "discover", 0), {}).mode == "discover"
+    assert not plan_for(None, RunRequest(1, "discover", 0, sites=False), {}).sites
     assert plan_for(found, RunRequest(2, "search", 1), {}).doses == ()
     (dose,) = plan_for(found, RunRequest(3, "search", 1, targets, 0.5), {}).doses
     assert dose.sites[0].delay_ns == pytest.approx(500_000)

@@ -8,6 +8,7 @@ import pytest
 from synthetic import Program, investigate
 
 from bisector.answer import Answer
+from bisector.discovery import CodeProfile, SiteProfile
 from bisector.engine import Engine, EngineSettings
 from bisector.errors import UsageError
 from bisector.observations import RunObserved, RunRequest
@@ -232,6 +233,49 @@ def test_a_second_discovery_run_that_fails_is_done_without() -> None:
     program = Flaky({"main": {"a:critical": 4 * MS}, "more": {"c:hidden": 1 * MS}}, noise=0.003)
     result = answer(program)
     assert (result.verdict, found(result)) == ("sensitive", {"a:critical"})
+
+
+class SlowedByWatching(Program):
+    """As on 3.11: looking for places makes all code three times slower, other watching does not."""
+
+    bare_runs_fail = False
+
+    def run(self, request: RunRequest) -> RunObserved:
+        observed = super().run(request)
+        if observed.discovery is None:
+            return observed
+        if not request.sites and self.bare_runs_fail:
+            return RunObserved(request.seq, "failed", self.elapsed_s, 0.5, reason="a port was busy")
+        slower = 3.0 if request.sites else 1.0
+        functions = tuple(
+            replace(
+                f,
+                gil_s=slower * f.gil_s,
+                codes=(
+                    CodeProfile(1, (SiteProfile("entry", -1, 9.0, slower * f.gil_s, 0.0, 0.0),)),
+                ),
+                calls_total=9.0,
+            )
+            for f in observed.discovery.functions
+        )
+        return replace(
+            observed,
+            discovery=replace(
+                observed.discovery, functions=functions, backend="frame_eval", sites=request.sites
+            ),
+        )
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_where_looking_for_places_slows_code_it_is_timed_without(fails: bool) -> None:
+    lanes = {"main": {"a:critical": 4 * MS, "b:other": 2 * MS}, "more": {"c:hidden": 1 * MS}}
+    program = SlowedByWatching(lanes, noise=0.003)
+    program.bare_runs_fail = fails
+    result = answer(program)
+    assert (result.verdict, found(result)) == ("sensitive", {"a:critical", "b:other"})
+    assert result.discovery is not None
+    (own,) = (f.gil_s for f in result.discovery.functions if f.target == "a:critical")
+    assert own == pytest.approx(12 * MS if fails else 4 * MS)
 
 
 class Leaky(Program):

@@ -6,7 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile, unwatched
+from bisector.discovery import (
+    CodeProfile,
+    Discovery,
+    Function,
+    SiteProfile,
+    timed_by,
+    unwatched,
+)
 
 
 def function(target: str, gil_s: float, wait_s: float = 0.0) -> Function:
@@ -31,8 +38,8 @@ def test_own_times_are_scaled_to_the_cpu_time_of_undelayed_runs() -> None:
     assert [entry.wait_s for entry in found.functions] == [0.0, 5e-3]
 
 
-def test_on_311_where_it_differs_from_code_to_code_only_a_warning_says_so() -> None:
-    found = unwatched(replace(SLOWED, backend="frame_eval"), 10e-3, cpu_s=0.4)
+def test_without_the_core_on_311_it_differs_from_code_to_code_and_only_a_warning_says_so() -> None:
+    found = unwatched(replace(SLOWED, backend="profile"), 10e-3, cpu_s=0.4)
     assert gil(found) == gil(SLOWED)
     assert "2.0 times slower while it is watched" in found.warnings[0]
 
@@ -45,3 +52,41 @@ def test_without_knowing_better_times_stay_as_they_were_seen(cpu_s: float | None
 def test_one_lane_spends_no_more_time_than_passes() -> None:
     one = Discovery(SLOWED.functions, lanes=1)
     assert gil(unwatched(one, 8e-3, None)) == pytest.approx({"m:a": 2e-3, "m:b": 1e-3})
+
+
+def test_times_come_from_a_run_that_did_not_look_for_places() -> None:
+    placed = Discovery((function("m:loop", 9e-3), function("m:native", 2e-3, 5e-3)), gil_s=11e-3)
+    bare = Discovery((function("m:loop", 3e-3), function("m:native", 2e-3)), gil_s=5e-3)
+    found = timed_by(placed, bare)
+    assert gil(found) == pytest.approx({"m:loop": 3e-3, "m:native": 2e-3})
+    assert [f.wait_s for f in found.functions] == [0.0, 5e-3]  # what waited is known from places
+    assert [f.codes[0].slowed for f in found.functions] == pytest.approx([2.0, 0.0])
+    assert found.gil_s == pytest.approx(5e-3)
+
+
+def test_times_are_compared_call_by_call() -> None:
+    placed = Discovery((function("m:loop", 9e-3),))
+    often = replace(function("m:loop", 3e-3), calls=4.0, calls_total=4.0)
+    code = replace(often.codes[0], sites=(replace(often.codes[0].sites[0], visits=4.0),))
+    found = timed_by(placed, Discovery((replace(often, codes=(code,)),)))
+    assert gil(found) == pytest.approx({"m:loop": 3e-3})
+
+
+def test_what_the_other_run_cannot_time_takes_the_average_of_the_rest() -> None:
+    zlib = replace(
+        function("m:zlib", 1e-3),
+        nogil_s=8e-3,
+        codes=(CodeProfile(1, (SiteProfile("entry", 0, 1.0, 1e-3, 8e-3, 0.0),)),),
+    )
+    placed = Discovery((function("m:loop", 6e-3), zlib, function("m:once", 4e-3)))
+    bare = Discovery((function("m:loop", 3e-3), function("m:zlib", 12e-3)))
+    found = timed_by(placed, bare)
+    assert gil(found) == pytest.approx({"m:loop": 3e-3, "m:zlib": 0.5e-3, "m:once": 2e-3})
+
+
+@pytest.mark.parametrize(("timed_s", "expected_s"), [(9e-3, 6e-3), (0.1e-3, 1.2e-3)])
+def test_chance_makes_no_code_faster_by_watching_nor_much_too_slow(
+    timed_s: float, expected_s: float
+) -> None:
+    found = timed_by(Discovery((function("m:a", 6e-3),)), Discovery((function("m:a", timed_s),)))
+    assert gil(found) == pytest.approx({"m:a": expected_s})

@@ -865,5 +865,43 @@ def test_profilers_of_the_target_do_not_see_the_observer_at_work() -> None:
     assert seen.count("c_call") == 3
 
 
+def calling(data: list[int], file: Any) -> None:
+    data.append(len(data))
+    data.sort()
+    file.write("x")
+    leaf(1)
+
+
+@only_311
+def test_plain_native_code_is_told_from_what_may_start_or_wait_for_something() -> None:
+    import dis
+    import io
+
+    view = counters(32)
+    slots: dict[int, int] = {}
+
+    def site(function: int, at: str, offset: int) -> int:
+        return slots.setdefault(offset, 6 + len(slots)) if at == "call" else 3
+
+    tracker = _core.Observer(
+        view,
+        lambda code, _: (1, 0, True) if code is calling.__code__ else None,
+        site,
+        lambda caller, callee: 4,
+        lambda function: 5,
+        lambda code: None,
+        unexpected,
+        None,
+        (0, 0),
+    )
+    _core.install_frame_eval(tracker)
+    try:
+        calling([2, 1], io.StringIO())
+    finally:
+        _core.uninstall_frame_eval()
+    order = [i.offset for i in dis.get_instructions(calling) if i.opname == "CALL"]
+    assert [view[8 * slots[offset] + 5] for offset in order] == [1, 1, 1, 2, 0]
+
+
 def test_on_newer_pythons_the_mechanisms_of_3_11_do_not_exist() -> None:
     assert hasattr(_core, "install_frame_eval") is (sys.version_info < (3, 12))
