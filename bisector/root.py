@@ -39,8 +39,7 @@ def judge_root(lab: Lab) -> Steps:
     """Decide whether the root is sensitive; leaves ``root``, and a verdict if it is insensitive.
 
     Raises:
-        BudgetOver: four fifths of the budget went by without an answer, or what may matter cannot
-            be slowed.
+        BudgetOver: the budget went by without an answer, or what may matter cannot be slowed.
         BenchmarkBroken: it cannot be slowed, or it runs for a fixed time whatever happens.
     """
     share = _share(lab, lab.everything)
@@ -49,7 +48,6 @@ def judge_root(lab: Lab) -> Steps:
         _refuse_if_unresolved(lab, too_little, "what can be slowed is too little to matter, and")
     both = trials = lab.trials()
     low, high = (Arm(lab.everything, r * lab.base_dose) for r in (1.0, 2.0))
-    lab.deadline_s = 0.8 * lab.settings.budget_s
     for done in range(1, MAX_BLOCKS + 1):
         try:
             yield from lab.run_block(trials, [low, high] if trials is both else [low], "search")
