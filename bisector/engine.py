@@ -65,8 +65,12 @@ class Engine:
 
     def answer(self) -> Answer:
         """Everything known so far."""
+        known = _without_guesses(self.lab.known, self.lab.settings.threshold)
+        disturbance = self.lab.disturbance
+        if disturbance.matters:
+            known = replace(known, warnings=(*known.warnings, disturbance.sentence()))
         return replace(
-            _without_guesses(self.lab.known, self.lab.settings.threshold),
+            known,
             baseline=self.lab.baseline_known(),
             discovery=self.lab.discovery,
             runs=self.runs,

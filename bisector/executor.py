@@ -352,10 +352,11 @@ def _delivered(records: list[ProcessRecord], slowed: Mapping[str, float]) -> dic
     totals: dict[str, list[int]] = {}
     for record in records:
         for entry in record.of("target"):
-            sums = totals.setdefault(str(entry.fields["target"]), [0, 0, 0])
-            for index, name in enumerate(("calls", "delays", "delayed_ns")):
+            sums = totals.setdefault(str(entry.fields["target"]), [0, 0, 0, 0])
+            for index, name in enumerate(("calls", "delays", "delayed_ns", "wait_ns")):
                 sums[index] += entry[name]
-    return {
-        target: Delivered(calls, delays, delayed_ns + calls * slowed.get(target, 0.0) * 1e9)
-        for target, (calls, delays, delayed_ns) in totals.items()
-    }
+    delivered = {}
+    for target, (calls, delays, delayed_ns, waited_ns) in totals.items():
+        added_ns = delayed_ns + calls * slowed.get(target, 0.0) * 1e9
+        delivered[target] = Delivered(calls, delays, added_ns, added_ns - waited_ns)
+    return delivered

@@ -13,11 +13,13 @@ from dataclasses import dataclass, replace
 
 from bisector.answer import Answer, Baseline, Interval, Pruned, PruneReason, Unresolved
 from bisector.discovery import Discovery, unwatched
+from bisector.disturbance import Disturbance
 from bisector.errors import UsageError
 from bisector.events import Event, Warned
 from bisector.finalists import Finalists
+from bisector.measurements import Measurements
 from bisector.observations import Purpose, RunObserved, RunRequest
-from bisector.statistics import CONTROL, Measurements, t_quantile
+from bisector.statistics import CONTROL, t_quantile
 from bisector.tree import ROOT, Tree
 from bisector.trials import Arm, OwnTime, Trials
 from injector.patterns import parse
@@ -78,7 +80,8 @@ class Lab:
         self.cpu_s: float | None = None
         """CPU time of the least disturbed of the undelayed runs, if they say."""
         self.metric_is_time = False
-        self.baseline = Measurements()
+        self.disturbance = Disturbance()
+        self.baseline = Measurements(disturbance=self.disturbance)
         self.discovery: Discovery | None = None
         self.tree = Tree(())
         self.own = OwnTime({})
@@ -170,7 +173,7 @@ class Lab:
     def trials(self, own: OwnTime | None = None) -> Trials:
         """An empty set of runs for a stage; what the baseline says of the noise counts a little."""
         fit = self.baseline.fit()
-        return Trials(own or self.own, (fit.sigma, min(fit.dof, NOISE_DOF)))
+        return Trials(own or self.own, (fit.sigma, min(fit.dof, NOISE_DOF)), self.disturbance)
 
     def run_block(self, trials: Trials, arms: Sequence[Arm], purpose: Purpose) -> Steps:
         """One block: the control and the arms, in random order, under the same conditions.
@@ -275,11 +278,12 @@ class Lab:
             self.require_time()
             observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
             if observed.status == "ok" and observed.time_per_unit_s is not None:
-                into.add(CONTROL, block, observed.time_per_unit_s)
+                into.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
+                self.disturbance.learn(observed.time_per_unit_s, observed.own_cpu_s)
                 if observed.cpu_s is not None:
                     self.cpu_s = min(observed.cpu_s, self.cpu_s or observed.cpu_s)
                 if into is not self.baseline:
-                    self.baseline.add(CONTROL, block, observed.time_per_unit_s)
+                    self.baseline.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
                 self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s
                 return
             reason = observed.reason or f"it did not end within {self._limit_s(0.0):.0f} s"
@@ -307,7 +311,7 @@ class Lab:
         time_s = observed.time_per_unit_s
         if observed.status == "slow":
             # Stopped early: a lower bound, and a positive only if the counted delays explain it.
-            counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
+            counted = observed.delayed_s
             if counted < 0.5 * (observed.wall_s - self.wall_s):
                 trials.fail(
                     arm,
@@ -371,6 +375,5 @@ class Lab:
         level = fit.level(CONTROL)
         radius = t_quantile(0.025, level.dof) * level.se / level.value
         x = 1.0 / level.value
-        return Baseline(
-            Interval(x, x * (1.0 - radius), x * (1.0 + radius)), level.value, fit.sigma, runs
-        )
+        cv = self.disturbance.noise if self.disturbance.matters else fit.sigma
+        return Baseline(Interval(x, x * (1.0 - radius), x * (1.0 + radius)), level.value, cv, runs)

@@ -51,6 +51,8 @@ class Delivered:
     calls: int
     delays: int
     delayed_ns: float
+    spun_ns: float | None = None
+    """What of it was spent on CPU; None where unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,19 @@ class RunObserved:
     cpu_s: float | None = None
     """CPU seconds of all processes since they attached; None where unknown."""
     discovery: Discovery | None = None
+
+    @property
+    def delayed_s(self) -> float:
+        """All delays, in all processes."""
+        return sum(delivered.delayed_ns for delivered in self.delivered.values()) / 1e9
+
+    @property
+    def own_cpu_s(self) -> float | None:
+        """CPU time without that of its delays; None where either is unknown, or it was stopped."""
+        spun = [delivered.spun_ns for delivered in self.delivered.values()]
+        if self.cpu_s is None or self.status != "ok" or None in spun:
+            return None
+        return self.cpu_s - sum(ns for ns in spun if ns is not None) / 1e9
 
 
 def discovered(runs: Iterable[RunObserved]) -> Discovery | None:

@@ -186,38 +186,11 @@ def ratio_interval(
     return ratio, ratio - radius, ratio + radius
 
 
-class Measurements:
-    """Runs of one stage, by arm and block. `fit` is recomputed only when something was added.
+def fit(rows: Sequence[tuple[Hashable, int, float]], known: float, known_dof: float) -> Fit:
+    """Generalised least squares over (arm, block, log t), linear in the number of runs.
 
-    ``noise``: what is known of one run's noise beforehand, as (standard deviation of log t, degrees
-    of freedom), from runs that are not repeated here.
-    """
-
-    def __init__(self, noise: tuple[float, float] = (0.0, 0.0)) -> None:
-        self.noise = noise
-        self._rows: list[tuple[Hashable, int, float]] = []
-        self._fit: Fit | None = None
-
-    def add(self, arm: Hashable, block: int, time_per_unit_s: float) -> None:
-        """Record one run. ``time_per_unit_s`` must be positive and finite."""
-        if not (time_per_unit_s > 0.0 and math.isfinite(time_per_unit_s)):
-            raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
-        self._rows.append((arm, block, math.log(time_per_unit_s)))
-        self._fit = None
-
-    def count(self, arm: Hashable) -> int:
-        """Runs of an arm so far."""
-        return sum(1 for row in self._rows if row[0] == arm)
-
-    def fit(self) -> Fit:
-        """The current fit; needs at least two runs of some arm for a variance."""
-        if self._fit is None:
-            self._fit = _fit(self._rows, *self.noise)
-        return self._fit
-
-
-def _fit(rows: list[tuple[Hashable, int, float]], known: float, known_dof: float) -> Fit:
-    """Generalised least squares, linear in the number of runs.
+    Needs two runs of some arm for a variance. ``known``: what is known of one run's noise
+    beforehand (standard deviation), worth ``known_dof`` degrees of freedom.
 
     A block's covariance is ``diag(1/w) + ratio·11'``, inverted by Sherman and Morrison's formula.
     """

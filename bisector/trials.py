@@ -12,13 +12,14 @@ from dataclasses import dataclass, replace
 
 from bisector.answer import CurvePoint, Effect, Interval
 from bisector.discovery import Function
+from bisector.disturbance import Disturbance
+from bisector.measurements import Measurements
 from bisector.observations import Delivered, RunObserved
 from bisector.response import Point, respond
 from bisector.statistics import (
     CONTROL,
     Estimate,
     Fit,
-    Measurements,
     ratio_interval,
     sequence_p_value,
     sequence_radius,
@@ -93,9 +94,14 @@ class OwnTime:
 class Trials:
     """Observations of one stage and what they say about each arm."""
 
-    def __init__(self, own: OwnTime, noise: tuple[float, float] = (0.0, 0.0)) -> None:
+    def __init__(
+        self,
+        own: OwnTime,
+        noise: tuple[float, float] = (0.0, 0.0),
+        disturbance: Disturbance | None = None,
+    ) -> None:
         self.own = own
-        self.measurements = Measurements(noise)
+        self.measurements = Measurements(noise, disturbance)
         self.failures: dict[Arm, list[str]] = {}
         self.calls: dict[Arm, list[int]] = {}
         self._delivered: dict[Arm, dict[str, Delivered]] = {}
@@ -105,9 +111,11 @@ class Trials:
     def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
         """Record one run; ``arm`` None is a control."""
         if arm is None:
-            self.measurements.add(CONTROL, block, time_s)
+            self.measurements.add(CONTROL, block, time_s, observed.own_cpu_s)
             return
-        self.measurements.add(arm, block, time_s)
+        self.measurements.add(
+            arm, block, time_s, observed.own_cpu_s, observed.delayed_s, arm.targets
+        )
         each = self._delivered.setdefault(arm, {})
         for target, new in observed.delivered.items():
             old = each.get(target, Delivered(0, 0, 0.0))

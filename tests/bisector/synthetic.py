@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from bisector.discovery import Discovery, Function
 from bisector.engine import Engine
@@ -94,6 +94,56 @@ class Program:
             calls_total=calls * len(delivered),
             discovery=discovery,
         )
+
+
+@dataclass
+class Disturbed(Program):
+    """A program on processors that others use too: for a few runs at a time, each by itself, they
+    are slower, and the same work takes more CPU time there."""
+
+    slower: float = 0.3
+    """By how much, on average while they are."""
+    device: frozenset[str] = frozenset()
+    """Lanes that take no CPU time, and are never slower."""
+    polling: frozenset[str] = frozenset()
+    """Lanes that spend the time in which they have nothing to do on CPU, asking whether they do."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._others = random.Random(self.seed + 1)
+        self._disturbed = dict.fromkeys(self.lanes, False)
+        self._factors = dict.fromkeys(self.lanes, 1.0)
+
+    def time_per_unit_s(self, targets: frozenset[str], dose: float) -> float:
+        return max(self._busy_s(lane, targets, dose) for lane in self.lanes)
+
+    def _busy_s(self, lane: str, targets: frozenset[str], dose: float) -> float:
+        return sum(
+            s * (self._factors[lane] + (dose if t in targets else 0.0))
+            for t, s in self.lanes[lane].items()
+        )
+
+    def run(self, request: RunRequest) -> RunObserved:
+        for lane in self.lanes:
+            if self._others.random() < 0.3:
+                self._disturbed[lane] = not self._disturbed[lane]
+            more = self._others.uniform(0.3, 1.7) * self.slower * self._disturbed[lane]
+            self._factors[lane] = 1.0 if lane in self.device else 1.0 + more
+        observed = super().run(request)
+        if observed.time_per_unit_s is None:
+            return observed
+        cpu_s = self.start_up_s + self.units * sum(
+            observed.time_per_unit_s
+            if lane in self.polling
+            else self._busy_s(lane, request.targets, request.dose)
+            for lane in self.lanes
+            if lane not in self.device
+        )
+        delivered = {
+            target: replace(each, spun_ns=each.delayed_ns)
+            for target, each in observed.delivered.items()
+        }
+        return replace(observed, cpu_s=cpu_s, delivered=delivered)
 
 
 def investigate(engine: Engine, program: Program, limit: int = 2000) -> Engine:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from synthetic import Program, investigate
+from synthetic import Disturbed, Program, investigate
 
 from bisector.answer import Answer
 from bisector.discovery import CodeProfile, SiteProfile
@@ -276,6 +276,34 @@ def test_where_looking_for_places_slows_code_it_is_timed_without(fails: bool) ->
     assert result.discovery is not None
     (own,) = (f.gil_s for f in result.discovery.functions if f.target == "a:critical")
     assert own == pytest.approx(12 * MS if fails else 4 * MS)
+
+
+MAIN = {"a:f": 2.5 * MS, "b:g": 1.5 * MS}
+HIDDEN = {f"h{i % 4}:y{i}": 0.3 * MS for i in range(8)}
+
+
+def disturbed(seed: int, polling: frozenset[str] = frozenset()) -> Disturbed:
+    lanes = {"main": MAIN, "other": HIDDEN}
+    return Disturbed(lanes, noise=0.008, seed=seed, units=200, slower=0.12, polling=polling)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_others_do_on_the_same_processors_is_told_from_what_delays_do(seed: int) -> None:
+    result = answer(disturbed(seed), budget_s=300)
+    assert (result.verdict, found(result)) == ("sensitive", set(MAIN))
+    assert result.baseline is not None
+    assert result.baseline.cv > 0.04
+    assert any("the same work takes more CPU time" in warning for warning in result.warnings)
+    for entry in result.sensitive:
+        truth = MAIN[entry.target] / sum(MAIN.values())
+        assert entry.effect.gain.lo <= truth <= entry.effect.gain.hi
+
+
+@pytest.mark.parametrize("polling", ["main", "other"])
+def test_a_lane_that_polls_makes_nothing_certified_that_is_hidden(polling: str) -> None:
+    for seed in range(2):
+        result = answer(disturbed(seed, frozenset({polling})), budget_s=200)
+        assert result.stop_reason != "certified" or found(result) == set(MAIN)
 
 
 class Leaky(Program):

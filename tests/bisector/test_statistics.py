@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from bisector.measurements import Measurements
 from bisector.statistics import (
     CONTROL,
     Estimate,
-    Measurements,
     holm,
     sequence_p_value,
     sequence_radius,

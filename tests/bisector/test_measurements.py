@@ -1,0 +1,136 @@
+"""Times per unit with what other users of the processors added taken out of them."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+
+from bisector.disturbance import LEAST_RUNS, Disturbance
+from bisector.measurements import Measurements
+from bisector.statistics import CONTROL, t_quantile
+
+T0, CPU0, UNITS = 1e-3, 0.5, 1000
+"""An undisturbed run: 1 ms a unit, of which 0.5 ms on CPU."""
+
+
+def disturbed(rng: random.Random) -> float:
+    """What a run's work takes longer on CPU, in seconds."""
+    return rng.choice((0.0, 0.05, 0.2)) * rng.random()
+
+
+def learnt(runs: int = 12, seed: int = 0, depends: float = 1.0) -> Disturbance:
+    rng, found = random.Random(seed), Disturbance()
+    for _ in range(runs):
+        more = disturbed(rng)
+        found.learn(T0 + depends * more / UNITS + rng.gauss(0.0, 3e-6), CPU0 + more)
+    return found
+
+
+def test_undelayed_runs_tell_what_their_cpu_time_does_to_the_time_per_unit() -> None:
+    found = learnt()
+    assert found.matters
+    assert found.slope == pytest.approx(1.0 / UNITS, abs=4.0 * found.slope_se)
+    assert found.left < 0.2 * found.noise
+    assert f"vary by {found.noise:.1%}" in found.sentence()
+
+
+def test_nothing_is_taken_out_where_little_is_known_or_little_explained() -> None:
+    assert not learnt(LEAST_RUNS - 1).matters
+    assert not learnt(depends=0.05).matters  # hardly any noise
+    independent, rng = Disturbance(), random.Random(1)
+    for _ in range(30):
+        independent.learn(T0 * rng.uniform(1.0, 1.2), CPU0 * rng.uniform(1.0, 1.2))
+    assert not independent.matters
+    silent = Disturbance()
+    for _ in range(30):
+        silent.learn(T0 * rng.uniform(1.0, 1.2), None)
+    assert not silent.matters
+
+
+def stage(
+    disturbance: Disturbance | None,
+    *,
+    delay_s: float = 0.2,
+    felt: float = 1.0,
+    less_work: float = 0.0,
+    blocks: int = 8,
+    seed: int = 3,
+) -> Measurements:
+    """An arm whose delay is ``felt`` by the time per unit, and takes ``less_work`` off the CPU."""
+    rng, data = random.Random(seed), Measurements(disturbance=disturbance)
+    for block in range(blocks):
+        more = disturbed(rng)
+        data.add(CONTROL, block, T0 + more / UNITS, CPU0 + more)
+        more = disturbed(rng)
+        data.add(
+            "arm",
+            block,
+            T0 + (more + felt * delay_s) / UNITS,
+            CPU0 + more - less_work,
+            delay_s,
+            "code",
+        )
+    return data
+
+
+def test_a_disturbed_arm_is_compared_as_if_nothing_had_disturbed_it() -> None:
+    plain, clean = stage(None).fit().effect("arm"), stage(learnt()).fit().effect("arm")
+    assert clean.se < 0.4 * plain.se
+    usual = T0 + (learnt().usual_s - CPU0) / UNITS
+    assert clean.value == pytest.approx(0.2e-3 / usual, abs=4.0 * clean.se)
+
+
+def test_hidden_code_that_makes_another_lane_poll_less_is_compared_as_measured() -> None:
+    plain = stage(None, felt=0.0, less_work=0.2).fit().effect("arm")
+    seen = stage(learnt(), felt=0.0, less_work=0.2).fit().effect("arm")
+    assert abs(seen.value) < 4.0 * seen.se
+    assert seen.se > 0.7 * plain.se
+
+
+def test_what_is_known_of_an_arm_holds_for_others_that_slow_the_same_code() -> None:
+    rng = random.Random(5)
+    alone, beside = (stage(learnt(), blocks=10) for _ in range(2))
+    for data, group in ((alone, "other"), (beside, "code")):
+        for block in range(3):
+            more = disturbed(rng)
+            data.add("small", block, T0 + (more + 0.01) / UNITS, CPU0 + more, 0.01, group)
+    assert beside.fit().effect("small").se < 0.7 * alone.fit().effect("small").se
+
+
+def test_runs_that_do_not_tell_their_cpu_time_are_compared_as_measured() -> None:
+    data = Measurements(disturbance=learnt())
+    for block in range(4):
+        data.add(CONTROL, block, T0 * (1.0 + 0.01 * block))
+        data.add("arm", block, 1.2 * T0 * (1.0 + 0.01 * block))
+    assert data.fit().effect("arm").value == pytest.approx(0.2)
+
+
+def test_what_is_learnt_later_counts_for_earlier_runs_too() -> None:
+    growing = learnt(LEAST_RUNS - 1)
+    data = stage(growing)
+    before = data.fit().effect("arm").se
+    growing.learn(T0 + 0.15 / UNITS, CPU0 + 0.15)
+    assert growing.matters
+    assert data.fit().effect("arm").se < 0.5 * before
+
+
+@pytest.mark.parametrize("bad", [0.0, -1.0, math.inf, math.nan])
+def test_a_time_that_is_none_is_refused(bad: float) -> None:
+    with pytest.raises(ValueError, match="positive and finite"):
+        Measurements().add(CONTROL, 0, bad)
+
+
+@pytest.mark.parametrize(("felt", "less_work"), [(1.0, 0.0), (0.0, 0.0), (0.0, 0.2)])
+def test_intervals_cover_what_they_should(felt: float, less_work: float) -> None:
+    """200 trials each; at 95 % some 10 miss."""
+    missed = 0
+    for seed in range(200):
+        disturbance = learnt(15, seed)
+        effect = stage(disturbance, felt=felt, less_work=less_work, seed=1000 + seed).fit()
+        found = effect.effect("arm")
+        usual = T0 + (disturbance.usual_s - CPU0) / UNITS * disturbance.matters
+        truth = felt * 0.2e-3 / (usual if disturbance.matters else effect.level(CONTROL).value)
+        missed += abs(found.value - truth) > t_quantile(0.025, found.dof) * found.se
+    assert missed <= 24
