@@ -45,6 +45,8 @@ class Disturbance:
         self.runs = 0
         self.noise = self.left = 0.0
         """Standard deviation of undelayed log times, as measured and with CPU time taken out."""
+        self.cpu_noise = 0.0
+        """Standard deviation of the log of undelayed runs' CPU time."""
         self.slope = self.slope_se = self.usual_s = 0.0
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
@@ -85,6 +87,7 @@ class Disturbance:
         variance = rest / (self.runs - 2)
         se = math.sqrt(variance / spread)
         self.noise = math.sqrt(total / (self.runs - 1)) / mean
+        self.cpu_noise = math.sqrt(spread / (self.runs - 1)) / usual
         self.left = math.sqrt(variance) / mean
         explained = 1.0 - rest / total
         if self.noise >= LEAST_NOISE and explained >= LEAST_EXPLAINED and slope > SURELY * se:

@@ -116,7 +116,9 @@ class Measurements:
             return unknown
         if CONTROL not in arms or len(rows) <= len(arms):
             return {CONTROL}
-        found, same = fit(rows, 0.0, 0.0), set()
+        # Two quiet runs must not make a disturbed one look like other work, nor hide it.
+        disturbance = self._disturbance
+        found, same = fit(rows, disturbance.cpu_noise, disturbance.runs - 1.0), set()
         usual_s = found.level(CONTROL).value
         groups = {run.arm: run.group for run in self._runs}
         for arm in arms - {CONTROL}:

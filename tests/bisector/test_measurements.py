@@ -24,7 +24,8 @@ def learnt(runs: int = 12, seed: int = 0, depends: float = 1.0) -> Disturbance:
     rng, found = random.Random(seed), Disturbance()
     for _ in range(runs):
         more = disturbed(rng)
-        found.learn(T0 + depends * more / UNITS + rng.gauss(0.0, 3e-6), CPU0 + more)
+        felt = depends * more + rng.gauss(0.0, 3e-3)
+        found.learn(T0 + felt / UNITS, CPU0 + more)
     return found
 
 
