@@ -51,13 +51,15 @@ def pids_in(path, count):
 FAMILY = """
 echo $$ >> pids
 sh -c 'echo $$ >> pids; exec sleep 100' &
+while [ $(wc -l < pids) -lt 2 ]; do sleep 0.01; done
 setsid sh -c '
     echo $$ >> pids
     (setsid sh -c "echo \\$\\$ >> pids; exec sleep 100" &)
     exec sleep 100
 ' &
 """
-"""Writes four pids: itself, a child, a child in a session of its own, and that one's orphan."""
+"""Writes four pids, in this order: itself, a child, a child in a session of its own, and that one's
+orphan."""
 
 
 def test_it_reports_the_end_of_a_command(warden, launch, tmp_path):
