@@ -10,15 +10,20 @@ nothing is taken out.
 
 It rests on slowed runs doing the same work on CPU as others, delays apart. That is not so for code
 that asks again and again whether it may go on, and does so less often or more often while other
-code is delayed. `bisector.measurements` looks at each arm, and compares as measured what is not
-seen to do the same work.
+code is delayed: then CPU time differs by up to the delays themselves, and what would be taken out
+is the effect that is looked for. So it is used only for code whose delays are seen, over all runs
+of the investigation, to change CPU time by less than half of their length.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
+from numpy.typing import NDArray
+
+from bisector.statistics import t_tail
 
 LEAST_RUNS = 6
 """Undelayed runs from which on a dependence is believed."""
@@ -36,29 +41,65 @@ LEAST_LEFT = 0.3
 """Share of a time that is left of it at least."""
 
 
+SAME_WORK = 0.01
+"""Error probability at which code is taken to leave CPU time as it is."""
+
+OTHER_WORK = 0.5
+"""Seconds of CPU by which a second of delay must change a run less than this."""
+
+
+LEAST_BY_ITSELF = 0.01
+"""Share of the variance of code's delays that delays elsewhere must not explain."""
+
+
 class Disturbance:
-    """The dependence of the time per unit on a run's CPU time, learnt from undelayed runs."""
+    """The dependence of the time per unit on a run's CPU time, learnt from undelayed runs, and what
+    delays do to CPU time, learnt from all."""
 
     def __init__(self) -> None:
         self._times: list[float] = []
         self._cpu: list[float] = []
-        self.runs = 0
+        self._runs: list[tuple[int, float, NDArray[np.float64]]] = []
+        """(block, CPU seconds without delays, delays by column)."""
+        self._columns: dict[str, int] = {}
+        self._same: dict[frozenset[str], bool] = {}
         self.noise = self.left = 0.0
         """Standard deviation of undelayed log times, as measured and with CPU time taken out."""
-        self.cpu_noise = 0.0
-        """Standard deviation of the log of undelayed runs' CPU time."""
         self.slope = self.slope_se = self.usual_s = 0.0
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
-    def learn(self, time_per_unit_s: float, cpu_s: float | None) -> None:
-        """Take in an undelayed run."""
+    @property
+    def version(self) -> int:
+        """Grows with what is known."""
+        return len(self._runs)
+
+    def learn(
+        self,
+        block: int,
+        time_per_unit_s: float,
+        cpu_s: float | None,
+        delays_s: Mapping[str, float] | None = None,
+    ) -> None:
+        """Take in a run.
+
+        Args:
+            block: runs of one block are compared with each other.
+            cpu_s: without its delays; None where unknown.
+            delays_s: in all its processes, by target; None or empty for an undelayed run.
+        """
         if cpu_s is None or cpu_s <= 0.0:
             return
-        self.runs += 1
+        delays = {self._column(target): delay_s for target, delay_s in (delays_s or {}).items()}
+        row = np.zeros(len(self._columns))
+        row[list(delays)] = list(delays.values())
+        self._runs.append((block, cpu_s, row))
+        self._same.clear()
+        if delays_s:
+            return
         self._times.append(time_per_unit_s)
         self._cpu.append(cpu_s)
         self.slope = 0.0
-        if self.runs >= LEAST_RUNS:
+        if len(self._times) >= LEAST_RUNS:
             self._fit()
 
     @property
@@ -74,6 +115,48 @@ class Disturbance:
         """The time per unit of a run without that."""
         return max(time_per_unit_s - excess_s, LEAST_LEFT * time_per_unit_s)
 
+    def is_same_work(self, targets: frozenset[str]) -> bool:
+        """Whether delays in these functions are seen to leave the work on CPU as it is."""
+        known = self._same.get(targets)
+        if known is None:
+            known = self._same[targets] = self._sees_same_work(targets)
+        return known
+
+    def _sees_same_work(self, targets: frozenset[str]) -> bool:
+        """Least squares of CPU time on the delays in these functions and on those in all others,
+        within blocks."""
+        delays = np.zeros((len(self._runs), len(self._columns)))
+        for at, (_, _, row) in enumerate(self._runs):
+            delays[at, : len(row)] = row
+        inside = np.array([target in targets for target in self._columns], dtype=bool)
+        _, block = np.unique([run[0] for run in self._runs], return_inverse=True)
+        size = np.bincount(block)
+        table = np.array(
+            [
+                delays[:, inside].sum(axis=1),
+                delays[:, ~inside].sum(axis=1),
+                [run[1] for run in self._runs],
+            ]
+        )
+        means = np.array([np.bincount(block, column) / size for column in table])
+        here, elsewhere, cpu = table - means[:, block]
+        dof = len(cpu) - len(size) - 2
+        others = float(elsewhere @ elsewhere)
+        shared = float(here @ elsewhere) / others if others > 0.0 else 0.0
+        alone = here - shared * elsewhere
+        variance = float(alone @ alone)
+        if dof < 1 or variance <= LEAST_BY_ITSELF * float(here @ here):
+            return False
+        slope = float(alone @ cpu) / variance
+        rest = cpu - slope * alone
+        if others > 0.0:
+            rest = rest - float(rest @ elsewhere) / others * elsewhere
+        se = math.sqrt(max(float(rest @ rest) / dof / variance, 1e-18))
+        return t_tail((OTHER_WORK - abs(slope)) / se, dof) < SAME_WORK
+
+    def _column(self, target: str) -> int:
+        return self._columns.setdefault(target, len(self._columns))
+
     def _fit(self) -> None:
         t, c = np.array(self._times), np.array(self._cpu)
         usual, mean = float(np.mean(c)), float(np.mean(t))
@@ -84,10 +167,9 @@ class Disturbance:
             return
         slope = float(around @ t) / spread
         rest = max(total - slope**2 * spread, 1e-12 * total)
-        variance = rest / (self.runs - 2)
+        variance = rest / (len(t) - 2)
         se = math.sqrt(variance / spread)
-        self.noise = math.sqrt(total / (self.runs - 1)) / mean
-        self.cpu_noise = math.sqrt(spread / (self.runs - 1)) / usual
+        self.noise = math.sqrt(total / (len(t) - 1)) / mean
         self.left = math.sqrt(variance) / mean
         explained = 1.0 - rest / total
         if self.noise >= LEAST_NOISE and explained >= LEAST_EXPLAINED and slope > SURELY * se:

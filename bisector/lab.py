@@ -279,7 +279,7 @@ class Lab:
             observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
             if observed.status == "ok" and observed.time_per_unit_s is not None:
                 into.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
-                self.disturbance.learn(observed.time_per_unit_s, observed.own_cpu_s)
+                self.disturbance.learn(block, observed.time_per_unit_s, observed.own_cpu_s)
                 if observed.cpu_s is not None:
                     self.cpu_s = min(observed.cpu_s, self.cpu_s or observed.cpu_s)
                 if into is not self.baseline:
@@ -311,7 +311,7 @@ class Lab:
         time_s = observed.time_per_unit_s
         if observed.status == "slow":
             # Stopped early: a lower bound, and a positive only if the counted delays explain it.
-            counted = observed.delayed_s
+            counted = sum(d.delayed_ns for d in observed.delivered.values()) / 1e9
             if counted < 0.5 * (observed.wall_s - self.wall_s):
                 trials.fail(
                     arm,
@@ -323,6 +323,8 @@ class Lab:
             trials.fail(arm, observed.reason or "the slowed run gave no measurement")
             return
         trials.add(arm, block, observed, time_s)
+        delays_s = {target: each.delayed_ns / 1e9 for target, each in observed.delivered.items()}
+        self.disturbance.learn(block, time_s, observed.own_cpu_s, delays_s)
 
     def request(
         self,

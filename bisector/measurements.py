@@ -13,21 +13,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bisector.disturbance import Disturbance
-from bisector.statistics import CONTROL, Fit, fit, t_tail
-
-SAME_WORK = 0.02
-"""Error probability at which an arm's runs are taken to do the same work on CPU as undelayed runs:
-that their CPU time differs by less than half of the delays they were given."""
+from bisector.statistics import CONTROL, Fit, fit
 
 
 @dataclass(frozen=True, slots=True)
 class _Run:
     arm: Hashable
-    group: Hashable
     block: int
     time_s: float
     cpu_s: float | None
-    delayed_s: float
+    targets: frozenset[str]
 
 
 class Measurements:
@@ -52,21 +47,19 @@ class Measurements:
         block: int,
         time_per_unit_s: float,
         cpu_s: float | None = None,
-        delayed_s: float = 0.0,
-        group: Hashable = None,
+        targets: frozenset[str] = frozenset(),
     ) -> None:
         """Record one run.
 
         Args:
             time_per_unit_s: positive and finite.
             cpu_s: of all its processes, without what delays were given there; None where unknown.
-            delayed_s: all delays, in all its processes.
-            group: what its arm has in common with those that slow the same code.
+            targets: what was slowed.
         """
         if not (time_per_unit_s > 0.0 and math.isfinite(time_per_unit_s)):
             raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
         known = cpu_s if cpu_s is not None and cpu_s > 0.0 else None
-        self._runs.append(_Run(arm, group, block, time_per_unit_s, known, delayed_s))
+        self._runs.append(_Run(arm, block, time_per_unit_s, known, targets))
         self._fit = None
 
     def count(self, arm: Hashable) -> int:
@@ -75,9 +68,9 @@ class Measurements:
 
     def fit(self) -> Fit:
         """The current fit; needs at least two runs of some arm for a variance."""
-        if self._fit is None or self._fitted_at != self._disturbance.runs:
+        if self._fit is None or self._fitted_at != self._disturbance.version:
             self._fit = self._undisturbed() if self._disturbance.matters else self._as_measured()
-            self._fitted_at = self._disturbance.runs
+            self._fitted_at = self._disturbance.version
         return self._fit
 
     def _as_measured(self) -> Fit:
@@ -86,9 +79,7 @@ class Measurements:
     def _undisturbed(self) -> Fit:
         """With what disturbed each run taken out, and the doubt about that in the covariance."""
         measured, disturbance = self._as_measured(), self._disturbance
-        others = self._not_seen_to_do_the_same()
-        if CONTROL in others:
-            return measured
+        others = {run.arm for run in self._runs if not self._can_be_adjusted(run)} - {CONTROL}
         rows, excess = [], []
         for run in self._runs:
             excess_s = 0.0 if run.cpu_s is None else disturbance.excess_s(run.cpu_s)
@@ -104,38 +95,16 @@ class Measurements:
         found = replace(found, covariance=found.covariance + np.outer(of_slope, of_slope))
         return _with_effects_of(measured, found, others)
 
-    def _not_seen_to_do_the_same(self) -> set[Hashable]:
-        """The arms that are not known to do the same work on CPU as undelayed runs, delays apart;
-        among them the control where there is too little to tell anything."""
-        rows = [
-            (run.arm, run.block, math.log(run.cpu_s)) for run in self._runs if run.cpu_s is not None
-        ]
-        arms = {row[0] for row in rows}
-        unknown = {run.arm for run in self._runs} - arms
-        if arms == {CONTROL}:
-            return unknown
-        if CONTROL not in arms or len(rows) <= len(arms):
-            return {CONTROL}
-        # Two quiet runs must not make a disturbed one look like other work, nor hide it.
-        disturbance = self._disturbance
-        found, same = fit(rows, disturbance.cpu_noise, disturbance.runs - 1.0), set()
-        usual_s = found.level(CONTROL).value
-        groups = {run.arm: run.group for run in self._runs}
-        for arm in arms - {CONTROL}:
-            delayed_s = float(np.mean([run.delayed_s for run in self._runs if run.arm == arm]))
-            shift = found.effect(arm)
-            room = 0.5 * delayed_s / usual_s - abs(shift.value)
-            if t_tail(room / max(shift.se, 1e-12), shift.dof) < SAME_WORK:
-                same.add(groups[arm])
-        return unknown | {arm for arm in arms - {CONTROL} if groups[arm] not in same}
+    def _can_be_adjusted(self, run: _Run) -> bool:
+        return run.cpu_s is not None and self._disturbance.is_same_work(run.targets)
 
 
 def _with_effects_of(measured: Fit, found: Fit, arms: set[Hashable]) -> Fit:
     """``found`` with the effects of these arms against the control, and what is known of them, as
     in ``measured``; both have the same arms in the same order."""
     taken = [index for index, arm in enumerate(found.arms) if arm in arms]
-    if not taken:
-        return found
+    if not taken or CONTROL not in found.arms:
+        return measured if taken else found
     control = found.arms.index(CONTROL)
     means, k = found.means.copy(), found.covariance.copy()
     for i in taken:

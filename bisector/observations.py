@@ -81,11 +81,6 @@ class RunObserved:
     discovery: Discovery | None = None
 
     @property
-    def delayed_s(self) -> float:
-        """All delays, in all processes."""
-        return sum(delivered.delayed_ns for delivered in self.delivered.values()) / 1e9
-
-    @property
     def own_cpu_s(self) -> float | None:
         """CPU time without that of its delays; None where either is unknown, or it was stopped."""
         spun = [delivered.spun_ns for delivered in self.delivered.values()]

@@ -113,9 +113,7 @@ class Trials:
         if arm is None:
             self.measurements.add(CONTROL, block, time_s, observed.own_cpu_s)
             return
-        self.measurements.add(
-            arm, block, time_s, observed.own_cpu_s, observed.delayed_s, arm.targets
-        )
+        self.measurements.add(arm, block, time_s, observed.own_cpu_s, arm.targets)
         each = self._delivered.setdefault(arm, {})
         for target, new in observed.delivered.items():
             old = each.get(target, Delivered(0, 0, 0.0))
