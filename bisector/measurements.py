@@ -74,7 +74,10 @@ class Measurements:
         return self._fit
 
     def _as_measured(self) -> Fit:
-        return fit([(run.arm, run.block, math.log(run.time_s)) for run in self._runs], *self.noise)
+        known, dof = self.noise
+        if self._disturbance.matters:  # what is known beforehand is the noise without it
+            known = max(known, self._disturbance.noise)
+        return fit([(run.arm, run.block, math.log(run.time_s)) for run in self._runs], known, dof)
 
     def _undisturbed(self) -> Fit:
         """With what disturbed each run taken out, and the doubt about that in the covariance."""
