@@ -12,7 +12,7 @@ It rests on slowed runs doing the same work on CPU as others, delays apart. That
 that asks again and again whether it may go on, and does so less often or more often while other
 code is delayed: then CPU time differs by up to the delays themselves, and what would be taken out
 is the effect that is looked for. So it is used only for code whose delays are seen, over all runs
-of the investigation, to change CPU time by less than half of their length.
+of the investigation, not to do that.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-
-from bisector.statistics import t_tail
 
 LEAST_RUNS = 6
 """Undelayed runs from which on a dependence is believed."""
@@ -41,12 +39,12 @@ LEAST_LEFT = 0.3
 """Share of a time that is left of it at least."""
 
 
-SAME_WORK = 0.01
-"""Error probability at which code is taken to leave CPU time as it is."""
+SAME_WORK = 20.0
+"""Likelihood ratio at which delays are taken to leave CPU time as it is, against their changing it
+by all of their length. It is reached wrongly once in 20 times at most, however often one looks
+(Ville 1939)."""
 
-OTHER_WORK = 0.5
-"""Seconds of CPU by which a second of delay must change a run less than this."""
-
+LEAST_DOF = 4
 
 LEAST_BY_ITSELF = 0.01
 """Share of the variance of code's delays that delays elsewhere must not explain."""
@@ -145,14 +143,15 @@ class Disturbance:
         shared = float(here @ elsewhere) / others if others > 0.0 else 0.0
         alone = here - shared * elsewhere
         variance = float(alone @ alone)
-        if dof < 1 or variance <= LEAST_BY_ITSELF * float(here @ here):
+        if dof < LEAST_DOF or variance <= LEAST_BY_ITSELF * float(here @ here):
             return False
         slope = float(alone @ cpu) / variance
         rest = cpu - slope * alone
         if others > 0.0:
             rest = rest - float(rest @ elsewhere) / others * elsewhere
-        se = math.sqrt(max(float(rest @ rest) / dof / variance, 1e-18))
-        return t_tail((OTHER_WORK - abs(slope)) / se, dof) < SAME_WORK
+        # Of noise that is itself estimated: the variance of Student's t.
+        noise = float(rest @ rest) / (dof - 2) / variance
+        return 0.5 - abs(slope) > math.log(SAME_WORK) * noise
 
     def _column(self, target: str) -> int:
         return self._columns.setdefault(target, len(self._columns))
