@@ -27,7 +27,7 @@ LEAST_RUNS = 6
 """Undelayed runs from which on a dependence is believed."""
 
 LEAST_NOISE = 0.015
-"""Noise of one run below which nothing is taken out: no machine is that quiet by accident."""
+"""Noise of one run below which nothing is taken out: there is little to gain."""
 
 LEAST_EXPLAINED = 0.6
 """Share of the variance of undelayed runs that CPU time must explain,"""
@@ -38,13 +38,13 @@ SURELY = 4.0
 LEAST_LEFT = 0.3
 """Share of a time that is left of it at least."""
 
-
 SAME_WORK = 20.0
 """Likelihood ratio at which delays are taken to leave CPU time as it is, against their changing it
-by all of their length. It is reached wrongly once in 20 times at most, however often one looks
-(Ville 1939)."""
+by all of their length. Where the noise is known it is reached wrongly once in 20 times at most,
+however often one looks (Ville 1939)."""
 
 LEAST_DOF = 4
+"""Degrees of freedom from which on the noise of CPU time is."""
 
 LEAST_BY_ITSELF = 0.01
 """Share of the variance of code's delays that delays elsewhere must not explain."""
