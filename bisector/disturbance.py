@@ -43,6 +43,9 @@ SAME_WORK = 20.0
 by all of their length. Where the noise is known it is reached wrongly once in 20 times at most,
 however often one looks (Ville 1939)."""
 
+HARDLY = 0.1
+"""Seconds of CPU by which a second of delay may change a run even where that is certain."""
+
 LEAST_DOF = 4
 """Degrees of freedom from which on the noise of CPU time is."""
 
@@ -151,7 +154,8 @@ class Disturbance:
             rest = rest - float(rest @ elsewhere) / others * elsewhere
         # Of noise that is itself estimated: the variance of Student's t.
         noise = float(rest @ rest) / (dof - 2) / variance
-        return 0.5 - abs(slope) > math.log(SAME_WORK) * noise
+        plainly_none = 0.5 - abs(slope) > math.log(SAME_WORK) * noise
+        return plainly_none and abs(slope) < max(HARDLY, 2.0 * math.sqrt(noise))
 
     def _column(self, target: str) -> int:
         return self._columns.setdefault(target, len(self._columns))

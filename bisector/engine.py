@@ -16,7 +16,7 @@ from bisector.discovery import SLOWED_BY_SITES, Discovery
 from bisector.events import Event, PhaseBegan
 from bisector.finalists import Finalists
 from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
-from bisector.observations import RunObserved, RunRequest, discovered
+from bisector.observations import RunObserved, RunRequest, discovered, effort
 from bisector.root import judge_root
 from bisector.search import search
 from bisector.sweep import sweep
@@ -25,7 +25,7 @@ __all__ = ["Engine", "EngineSettings"]
 
 BASELINE_RUNS = 4
 AGREE = 1.03
-"""Times per unit of two discovery runs, relative to each other, that show neither was disturbed."""
+"""What two discovery runs took, relative to each other, that shows neither was disturbed."""
 
 MOST_DISCOVERIES = 5
 DISCOVERY_SHARE = 0.15
@@ -144,8 +144,8 @@ class Engine:
                 raise BenchmarkBroken(
                     f"the discovery run failed: {observed.reason or 'no data came back'}"
                 )
-            times = sorted(run.time_per_unit_s or 0.0 for run in runs)
-            if len(times) > 1 and times[1] <= AGREE * times[0]:
+            efforts = sorted(effort(run) for run in runs)
+            if len(efforts) > 1 and efforts[1] <= AGREE * efforts[0]:
                 break
             if lab.elapsed_s + observed.wall_s > DISCOVERY_SHARE * lab.settings.budget_s:
                 break

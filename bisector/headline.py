@@ -151,7 +151,7 @@ def _why_undecided(summary: Summary) -> str:
 
 def _known(summary: Summary) -> str:
     gain = summary.root.estimated_gain if summary.root else None
-    lo, hi = (max(gain.ci95[0], 0.0), min(gain.ci95[1], 1.0)) if gain else (0.0, 1.0)
+    lo, hi = (min(max(x, 0.0), 1.0) for x in gain.ci95) if gain else (0.0, 1.0)
     if hi - lo > 0.9:
         text = "Nothing is known yet about how much Python's speed matters"
     else:

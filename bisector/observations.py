@@ -89,13 +89,19 @@ class RunObserved:
         return self.cpu_s - sum(ns for ns in spun if ns is not None) / 1e9
 
 
+def effort(run: RunObserved) -> float:
+    """What a run without delays took, in time and on CPU: disturbances only add to either."""
+    time_s = run.time_per_unit_s or math.inf
+    return time_s if run.cpu_s is None else math.sqrt(time_s * max(run.cpu_s, 1e-9))
+
+
 def discovered(runs: Iterable[RunObserved]) -> Discovery | None:
-    """What discovery runs have shown, of each kind the fastest: disturbances only add time.
+    """What discovery runs have shown, of each kind the least disturbed.
 
     None without a run that looked for sites.
     """
     fastest: dict[bool, Discovery] = {}
-    for run in sorted(runs, key=lambda run: run.time_per_unit_s or math.inf):
+    for run in sorted(runs, key=effort):
         if run.discovery is not None:
             fastest.setdefault(run.discovery.sites, run.discovery)
     placed, bare = fastest.get(True), fastest.get(False)

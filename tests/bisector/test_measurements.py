@@ -124,6 +124,17 @@ def test_what_delays_do_to_cpu_time_is_learnt_from_all_runs_that_slowed_the_code
     assert data.fit().effect("small").se < 0.02
 
 
+def test_a_part_of_the_delays_that_surely_changes_cpu_time_is_enough_to_compare_as_measured() -> (
+    None
+):
+    known, rng = learnt(), random.Random(4)
+    data = Measurements(disturbance=known)
+    for block in range(1, 60):
+        slow(data, known, block, 0.0, rng=rng)
+        slow(data, known, block, 0.2, less_work=0.06, rng=rng)
+    assert not known.is_same_work(CODE)
+
+
 def test_code_that_was_never_slowed_is_not_seen_to_do_the_same_work() -> None:
     known = learnt()
     stage(known)
