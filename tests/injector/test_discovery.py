@@ -216,7 +216,7 @@ THREADS = """
 
 def test_native_code_that_drops_the_gil_is_found(attached: Attached, compiled: bool) -> None:
     # Both threads must be on a core at once for it to be seen: a busy machine may need more tries.
-    for _ in range(4):
+    for _ in range(8):
         run = attached(THREADS, Plan(mode="discover", compiled=compiled))
         assert run.main.errors == []
         squeeze = run.one("function", "__main__:squeeze")
