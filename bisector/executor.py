@@ -74,6 +74,7 @@ class RunExecutor:
         self.metric = metric
         self.spec = MetricSpec.parse(settings.metric)
         self._discoveries: list[RunObserved] = []
+        self._discovery: Discovery | None = None
         self._first_wall_s: float | None = None
         self._longest_control_s = 0.0
         self._shortest_unit_s = float("inf")
@@ -117,6 +118,7 @@ class RunExecutor:
         """Learn from an observation what later runs depend on."""
         if observed.discovery is not None:
             self._discoveries.append(observed)
+            self._discovery = discovered(self._discoveries)
         if observed.status != "ok" or request.purpose == "discover":
             return
         if self._first_wall_s is None:
@@ -129,11 +131,6 @@ class RunExecutor:
         """What the user should know that is no failure; each sentence once."""
         warnings, self._warnings = self._warnings, []
         return warnings
-
-    @property
-    def _discovery(self) -> Discovery | None:
-        """The one that the engine goes by."""
-        return discovered(self._discoveries)
 
     @property
     def timeout_s(self) -> float:

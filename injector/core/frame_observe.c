@@ -107,25 +107,37 @@ made_up_call(struct observer *self, const running *caller)
              : KEEP;
 }
 
+/* An exception of the target's that is on its way while we are told of a frame. */
+struct passing {
+    PyObject *type, *error, *traceback;
+};
+
+/* Send it on, unless another has come up meanwhile: that takes its place. */
+static void
+pass_on(struct passing *passing, enum answer answer)
+{
+    if (answer == FAILED) {
+        Py_XDECREF(passing->type);
+        Py_XDECREF(passing->error);
+        Py_XDECREF(passing->traceback);
+    }
+    else {
+        PyErr_Restore(passing->type, passing->error, passing->traceback);
+    }
+}
+
 /* A frame begins or goes on, perhaps with an exception that is thrown in. */
 static enum answer
 begin(struct observer *self, PyThreadState *tstate, running *frame, int throwflag)
 {
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
+    struct passing thrown;
+    PyErr_Fetch(&thrown.type, &thrown.error, &thrown.traceback);
     enum answer answer = made_up_call(self, tstate->cframe->current_frame);
     if (answer != FAILED) {
         answer = observer_enter(self, (PyObject *)frame->f_code, frame->f_globals,
                                 frame_resumes(frame, throwflag) ? RESUMED : ENTRY);
     }
-    if (answer == FAILED) { /* what has come up now takes the place of what was thrown in */
-        Py_XDECREF(type);
-        Py_XDECREF(error);
-        Py_XDECREF(traceback);
-    }
-    else {
-        PyErr_Restore(type, error, traceback);
-    }
+    pass_on(&thrown, answer);
     return answer;
 }
 
@@ -135,17 +147,13 @@ end(struct observer *self, const running *frame, PyObject *code, PyObject *resul
 {
     Py_ssize_t unit = result == NULL ? 0 : running_unit(frame);
     const char *at = result == NULL ? NULL : running_opcode(frame, unit) == YIELD_VALUE ? "yield" : "return";
-    PyObject *type, *error, *traceback;
-    PyErr_Fetch(&type, &error, &traceback);
-    if (observer_leave(self, code, at, (int32_t)(2 * unit)) == FAILED) {
+    struct passing leaving;
+    PyErr_Fetch(&leaving.type, &leaving.error, &leaving.traceback);
+    enum answer answer = observer_leave(self, code, at, (int32_t)(2 * unit));
+    if (answer == FAILED) {
         Py_CLEAR(result);
-        Py_XDECREF(type);
-        Py_XDECREF(error);
-        Py_XDECREF(traceback);
     }
-    else {
-        PyErr_Restore(type, error, traceback);
-    }
+    pass_on(&leaving, answer);
     return result;
 }
 
