@@ -831,22 +831,9 @@ def test_profilers_of_the_target_work_as_before(hooked: Any) -> None:
 def test_profilers_of_the_target_do_not_see_the_observer_at_work() -> None:
     view = counters()
     codes = {several.__code__: 1, leaf.__code__: 2}
-    named: list[str] = []
-
-    def site(function: int, at: str, offset: int) -> int:
-        named.append(at)
-        return 3
-
-    tracker = _core.Observer(
-        view,
-        lambda code, _: (codes[code], 0, True) if code in codes else None,
-        site,
-        lambda caller, callee: 4,
-        lambda function: 5,
-        lambda code: None,
-        unexpected,
-        None,
-        (0, 0),
+    named: dict[Any, int] = {}
+    tracker = observer(
+        _core.Observer, view, lambda c, _: (codes[c], 0, True) if c in codes else None, named
     )
     seen: list[str] = []
     _core.install_frame_eval(tracker)
@@ -858,7 +845,7 @@ def test_profilers_of_the_target_do_not_see_the_observer_at_work() -> None:
         sys.setprofile(None)
     finally:
         _core.uninstall_frame_eval()
-    assert set(named) == {"entry", "call", "return"}
+    assert {key[2] for key in named if key[0] == "site"} == {"entry", "call", "return"}
     assert view[8] == 2
     assert view[16] == 2 * 5
     assert seen.count("call") == 6
@@ -877,22 +864,13 @@ def test_plain_native_code_is_told_from_what_may_start_or_wait_for_something() -
     import dis
     import io
 
-    view = counters(32)
-    slots: dict[int, int] = {}
-
-    def site(function: int, at: str, offset: int) -> int:
-        return slots.setdefault(offset, 6 + len(slots)) if at == "call" else 3
-
-    tracker = _core.Observer(
+    view = counters()
+    named: dict[Any, int] = {}
+    tracker = observer(
+        _core.Observer,
         view,
         lambda code, _: (1, 0, True) if code is calling.__code__ else None,
-        site,
-        lambda caller, callee: 4,
-        lambda function: 5,
-        lambda code: None,
-        unexpected,
-        None,
-        (0, 0),
+        named,
     )
     _core.install_frame_eval(tracker)
     try:
@@ -900,7 +878,8 @@ def test_plain_native_code_is_told_from_what_may_start_or_wait_for_something() -
     finally:
         _core.uninstall_frame_eval()
     order = [i.offset for i in dis.get_instructions(calling) if i.opname == "CALL"]
-    assert [view[8 * slots[offset] + 5] for offset in order] == [1, 1, 1, 2, 0]
+    slots = [named["site", 1, "call", offset] for offset in order]
+    assert [view[8 * slot + 5] for slot in slots] == [1, 1, 1, 2, 0]
 
 
 def test_on_newer_pythons_the_mechanisms_of_3_11_do_not_exist() -> None:
