@@ -16,6 +16,7 @@ from bisector.events import EstimateUpdated, NodeJudged
 from bisector.lab import BenchmarkBroken, BudgetOver, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
 from bisector.response import respond
+from bisector.statistics import sequence_radius
 from bisector.tree import ROOT
 from bisector.trials import Arm, Trials
 
@@ -30,9 +31,8 @@ LEAST_ADDED, MOST_ADDED = 0.5, 16.0
 """What Python's work is made longer by in search of the slack, relative to the time per unit:
 at first, and at most."""
 
-FIXED_TIME_CALLS = 0.92
-"""Slowed to twice the dose, a program that makes less than this share of the calls runs for a
-fixed time."""
+FAR = 8.0
+"""How many times the dose tells what runs for a fixed time where work varies from run to run."""
 
 
 def judge_root(lab: Lab) -> Steps:
@@ -67,7 +67,7 @@ def judge_root(lab: Lab) -> Steps:
             continue
         verdict = _verdict(lab, trials, both, low, high)
         if verdict == "insensitive":
-            _check_fixed_time(lab, both, low, high)
+            yield from _refuse_fixed_time(lab, both, low, high)
             gain_hi = _tightest(lab, trials, low, high)
             bounded = lab.pruned(lab.everything, "measured", gain_hi, _root(lab).dose)
             _refuse_if_unresolved(
@@ -138,17 +138,48 @@ def _check_delivery(lab: Lab, trials: Trials, low: Arm) -> None:
         )
 
 
-def _check_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> None:
-    if not lab.metric_is_time or not (trials.calls.get(low) and trials.calls.get(high)):
+def _refuse_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> Steps:
+    """Where time is measured, see that slowed runs do the same work, and not what they can in the
+    same time.
+
+    Raises:
+        BenchmarkBroken: it runs for a fixed time.
+        BudgetOver: its work varies too much to tell.
+    """
+    if not lab.metric_is_time:
         return
-    few, many = trials.calls[high], trials.calls[low]
-    ratio = (sum(few) / len(few)) / max(sum(many) / len(many), 1e-9)
-    if ratio < FIXED_TIME_CALLS:
-        raise BenchmarkBroken(
-            "the run takes the same time whatever the delay, while the calls it makes fall to "
-            f"{ratio:.0%}: it runs for a fixed time, so time says nothing; give what it achieves "
-            "in that time with --metric regex:PATTERN or --metric json:KEY"
+    achieved = "give what it achieves with --metric regex:PATTERN or --metric json:KEY"
+    try:
+        while (fixed := _is_fixed_time(lab, trials, low, high)) is None:
+            if high.dose < FAR * low.dose:  # apart: what lies beyond a slack blurs the rest
+                trials, high = lab.trials(), replace(low, dose=FAR * low.dose)
+            if lab.is_hopeless(trials, high):
+                raise BudgetOver
+            yield from lab.run_block(trials, [low, high], "search")
+    except BudgetOver:
+        lab.note(
+            "the run takes the same time whatever the delay, but how much work it does varies too "
+            f"much to say whether it runs for a fixed time; {achieved}"
         )
+        raise
+    if fixed:
+        raise BenchmarkBroken(
+            "the run takes the same time whatever the delay, but the work it does gets less the "
+            f"more it is slowed: it runs for a fixed time, so time says nothing; {achieved}"
+        )
+
+
+def _is_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool | None:
+    """Whether the work lost at the larger dose is what is lost in a fixed time; None while it
+    varies too much to tell."""
+    lost = trials.work_lost(high, low)
+    if lost is None:
+        return None
+    share = min(lab.own.per_unit_s(lab.everything) / lab.time_per_unit_s, 1.0)
+    at_low, at_high = (1.0 + share * trials.dose(arm) for arm in (low, high))
+    half = 0.5 * (1.0 - at_low / at_high)
+    radius = sequence_radius(lost, 1.0 - lab.settings.confidence, half)
+    return None if abs(lost.value - half) < radius else lost.value > half
 
 
 def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:

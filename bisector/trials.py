@@ -7,6 +7,7 @@ own and tiny delays are paid in instalments.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
@@ -20,6 +21,7 @@ from bisector.statistics import (
     CONTROL,
     Estimate,
     Fit,
+    fit,
     ratio_interval,
     sequence_p_value,
     sequence_radius,
@@ -35,6 +37,12 @@ CERTAINLY_APART = 0.2
 LEAK = 0.2
 """Critical fraction of hidden code that is still put down to waits that are sometimes too short
 for their delay, and to the cost of watching."""
+
+LEAST_WORKED = 2
+"""Runs of each arm from which on the work they do is compared,"""
+
+WAITS_COUNT = 0.01
+"""and what a second of waiting counts for in it: enough where nothing else is done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +83,17 @@ class OwnTime:
         """Own time of a set per unit of work."""
         return sum(self._per_unit.get(target, 0.0) for target in targets)
 
+    def work_s(self, delivered: Mapping[str, Delivered]) -> float:
+        """What the calls of a run compute, in seconds as if none was delayed.
+
+        Waits hardly count: a helper that looks now and then does so less often when it is slowed.
+        """
+        return sum(
+            max(1.0 - self._waiting.get(target, 0.0), WAITS_COUNT)
+            * (self._per_call.get(target, 0.0) * counted.calls)
+            for target, counted in delivered.items()
+        )
+
     def expected_s(self, delivered: Mapping[str, Delivered], dose: float) -> float:
         """What a dose of 1 adds to the calls that were made in a run slowed by ``dose``.
 
@@ -103,7 +122,8 @@ class Trials:
         self.own = own
         self.measurements = Measurements(noise, disturbance)
         self.failures: dict[Arm, list[str]] = {}
-        self.calls: dict[Arm, list[int]] = {}
+        self._work: list[tuple[Hashable, int, float]] = []
+        """(arm, block, log of the seconds that the calls of a run take undelayed)."""
         self._delivered: dict[Arm, dict[str, Delivered]] = {}
         """All runs of an arm together, by target."""
         self._doses: dict[Arm, float] = {}
@@ -121,7 +141,8 @@ class Trials:
                 old.calls + new.calls, old.delays + new.delays, old.delayed_ns + new.delayed_ns
             )
         self._doses[arm] = self._dose(each, arm.dose)
-        self.calls.setdefault(arm, []).append(observed.calls_total)
+        if (work_s := self.own.work_s(observed.delivered)) > 0.0:
+            self._work.append((arm, block, math.log(work_s)))
 
     def fail(self, arm: Arm, reason: str) -> None:
         """Record that a run of this arm failed."""
@@ -152,6 +173,15 @@ class Trials:
         expected = self.own.expected_s(each, asked)
         counted = sum(d.delayed_ns for d in each.values()) / 1e9
         return counted / expected if expected > 0.0 else 0.0
+
+    def work_lost(self, arm: Arm, than: Arm) -> Estimate | None:
+        """How much less work runs of ``arm`` do than those of another, as a share of theirs; None
+        while there is too little to tell."""
+        rows = [row for row in self._work if row[0] in (arm, than)]
+        if min(sum(1 for row in rows if row[0] == each) for each in (arm, than)) < LEAST_WORKED:
+            return None
+        more = fit(rows, 0.0, 0.0).effect(arm, than)
+        return replace(more, value=-more.value)
 
     def _per_call_ns(self, arm: Arm) -> float:
         each = self._delivered.get(arm, {}).values()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -233,6 +234,70 @@ def test_a_second_discovery_run_that_fails_is_done_without() -> None:
     program = Flaky({"main": {"a:critical": 4 * MS}, "more": {"c:hidden": 1 * MS}}, noise=0.003)
     result = answer(program)
     assert (result.verdict, found(result)) == ("sensitive", {"a:critical"})
+
+
+class FixedTime(Program):
+    """Loads, then takes steps until a second is over; what is not Python is not slowed."""
+
+    varying = 0.0
+    """Standard deviation of the number of steps, relative."""
+
+    def run(self, request: RunRequest) -> RunObserved:
+        observed = super().run(request)
+        steps = math.exp(self.random.gauss(0.0, self.varying))
+        steps /= 1.0 + self.own["m:step"] * (request.dose if request.targets else 0.0)
+        took_s = math.exp(self.random.gauss(0.0, 0.0005))
+        delivered = {
+            target: replace(
+                each,
+                calls=int(each.calls * (steps if target == "m:step" else 1.0)),
+                delayed_ns=each.delayed_ns * (steps if target == "m:step" else 1.0),
+            )
+            for target, each in observed.delivered.items()
+        }
+        return replace(observed, wall_s=took_s, time_per_unit_s=took_s, delivered=delivered)
+
+
+@pytest.mark.parametrize(
+    ("share", "varying"), [(0.95, 0.0), (0.95, 0.03), (0.95, 0.1), (0.2, 0.0), (0.2, 0.01)]
+)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_program_that_runs_for_a_fixed_time_is_not_insensitive(
+    seed: int, share: float, varying: float
+) -> None:
+    lanes = {"main": {"m:step": share, "m:load": 0.002}}
+    program = FixedTime(lanes, units=1, start_up_s=0.0, calls=5000, seed=seed)
+    program.varying = varying
+    result = answer(program)
+    assert result.stop_reason == "failed"
+    assert result.failure is not None
+    assert "fixed time" in result.failure
+
+
+def test_a_program_whose_work_varies_too_much_to_tell_is_not_insensitive() -> None:
+    lanes = {"main": {"m:step": 0.02}, "rest": {"native:rest": 1.0}}
+    program = FixedTime(lanes, units=1, start_up_s=0.0, calls=5000)
+    program.varying = 0.3
+    result = answer(program, budget_s=120, exclude=("native:*",))
+    assert (result.verdict, result.stop_reason) == ("inconclusive", "budget")
+    assert any("--metric" in note for note in result.certificate.notes)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_hidden_work_that_varies_is_not_taken_for_a_fixed_time(seed: int) -> None:
+    class Varying(Program):
+        def run(self, request: RunRequest) -> RunObserved:
+            observed = super().run(request)
+            delivered = {
+                target: replace(each, calls=int(each.calls * self.random.uniform(0.7, 1.3)))
+                for target, each in observed.delivered.items()
+            }
+            return replace(observed, wall_s=observed.time_per_unit_s, delivered=delivered)
+
+    lanes = {"device": {"native:device": 1.0}, "main": {"m:step": 0.4}}
+    program = Varying(lanes, 0.001, seed, start_up_s=0.0, units=1, calls=5000)
+    result = answer(program, exclude=("native:*",))
+    assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
 
 
 class SlowedByWatching(Program):

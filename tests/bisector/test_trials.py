@@ -57,3 +57,27 @@ def test_there_is_no_gain_without_an_undelayed_run_to_compare_with() -> None:
     assert trials.gain(arm) is None
     assert trials.bounds(arm, 0.05, 0.05) is None
     assert trials.effect(arm, 0.05) is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "lost"),
+    [
+        ({"m:work": (100, 80), "m:wait": (100, 80)}, 0.2),
+        ({"m:work": (100, 100), "m:wait": (100, 50)}, 0.0),
+        ({"m:wait": (100, 50)}, 0.5),
+    ],
+    ids=["all of it", "only looks now and then", "waits are all there is"],
+)
+def test_work_lost_is_what_larger_doses_leave_undone(
+    calls: dict[str, tuple[int, int]], lost: float
+) -> None:
+    trials = Trials(OWN)
+    low, high = (Arm(frozenset(calls), dose) for dose in (0.25, 0.5))
+    for block in (1, 2):
+        assert trials.work_lost(high, low) is None
+        for arm, which in ((low, 0), (high, 1)):
+            delivered = {t: Delivered(n[which], n[which], 1e9) for t, n in calls.items()}
+            trials.add(arm, block, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
+    found = trials.work_lost(high, low)
+    assert found is not None
+    assert found.value == pytest.approx(lost, abs=0.03)
