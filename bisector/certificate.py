@@ -6,8 +6,8 @@ dose is the base dose, or a coarse one where noise would hide the effect of that
 always begins with the coarse one, since no effect there bounds all below. What looks as if a
 coarse dose exceeded the slack of hidden code is slowed less. Bounds are anytime-valid, so it may
 stop as soon as all is clear; members share the error by Holm's method. A member that these
-runs do not show is let go, and the smaller set is tested. What fails is said; one retry has its
-own share of the error.
+runs do not show is let go, and the smaller set is tested. What fails is said, and looked for in
+everything else; each of these retries has its own share of the error.
 """
 
 from __future__ import annotations
@@ -23,6 +23,9 @@ from bisector.search import publish, search
 from bisector.statistics import holm, sequence_p_value
 from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
+
+ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
+"""What share of the error each of them has."""
 
 EXPLAINED_LEAST = 0.8
 """What the lower bound of the explained share must reach."""
@@ -48,17 +51,16 @@ def certify(lab: Lab) -> Steps:
     """Test the finalists on fresh runs; leaves findings, certificate and verdict in ``lab``."""
     lab.deadline_s = lab.settings.budget_s
     alpha = 1.0 - lab.settings.confidence
-    for attempt, share in enumerate((0.75 * alpha, 0.25 * alpha)):
-        members = list(lab.finalists.members)
-        if not members:
+    for share in ATTEMPTS:
+        if not lab.finalists.members:
             lab.note("slowing everything lowers throughput, but no part of it was found that does")
             raise BudgetOver
-        trial = _Attempt(lab, members, share)
+        trial = _Attempt(lab, list(lab.finalists.members), share * alpha)
         yield from trial.run()
         if trial.certified:
             lab.know(verdict="sensitive", stop_reason="certified")
             return
-        if attempt or not trial.complement_matters:
+        if share == ATTEMPTS[-1] or not trial.complement_matters:
             break
         lab.emit(PhaseBegan("retry", "; ".join(lab.known.certificate.notes)))
         yield from search(lab, within=trial.complement)
@@ -219,7 +221,7 @@ class _Attempt:
         if self.complete and rest_gain_hi is not None:
             self._bound_the_rest(rest_gain_hi)
         self.certified = bool(necessary and sufficient and self.complete)
-        self.complement_matters = self.complete is False
+        self.complement_matters = not self.complete and False in (self.complete, sufficient)
         return self.certified or self.complete is False or sufficient is False
 
     def _let_go(self) -> bool:

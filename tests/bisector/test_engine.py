@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import pytest
 from synthetic import Disturbed, Program, investigate
@@ -234,6 +234,35 @@ def test_a_second_discovery_run_that_fails_is_done_without() -> None:
     program = Flaky({"main": {"a:critical": 4 * MS}, "more": {"c:hidden": 1 * MS}}, noise=0.003)
     result = answer(program)
     assert (result.verdict, found(result)) == ("sensitive", {"a:critical"})
+
+
+@dataclass
+class Overlooked(Program):
+    """Each search but the last overlooks one function more than the next, as noise can make it."""
+
+    overlooked: tuple[str, ...] = ()
+    certifying: bool = False
+
+    def run(self, request: RunRequest) -> RunObserved:
+        if self.certifying and request.purpose == "search":
+            self.overlooked = self.overlooked[1:]
+        self.certifying = request.purpose == "certificate"
+        return super().run(request)
+
+    def time_per_unit_s(self, targets: frozenset[str], dose: float) -> float:
+        if not self.certifying and targets != self.own.keys():
+            targets = targets.difference(self.overlooked)
+        return super().time_per_unit_s(targets, dose)
+
+
+@pytest.mark.parametrize("overlooked", [("b:g",), ("b:g", "c:h")])
+def test_what_a_search_overlooked_is_looked_for_while_there_is_time(
+    overlooked: tuple[str, ...],
+) -> None:
+    lanes = {"main": {"a:f": 3 * MS, "b:g": 2 * MS, "c:h": 2 * MS}, "other": HIDDEN}
+    result = answer(Overlooked(lanes, 0.002, overlooked=overlooked))
+    assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
+    assert found(result) == {"a:f", "b:g", "c:h"}
 
 
 class FixedTime(Program):
