@@ -1,9 +1,10 @@
 """The first question: does slowing all Python lower throughput at all, and from which dose on?
 
-The root is slowed at two doses in every block. If even the bound on its gain is below
-``--min-gain`` the answer is `insensitive`, and larger doses then measure the slack: how much
-slower Python could be before throughput falls. A coarse dose alone never makes it sensitive, since
-a hidden program turns critical once its delay exceeds the slack.
+The root is slowed at two doses in every block; a coarse one that exceeds a slack gives way to a
+smaller one. If even the bound on its gain is below ``--min-gain`` the answer is `insensitive`, and
+larger doses then measure the slack: how much slower Python could be before throughput falls. A
+coarse dose alone never makes it sensitive, since a hidden program turns critical once its delay
+exceeds the slack. There is no other question before this one is answered: it has the whole budget.
 """
 
 from __future__ import annotations
@@ -21,7 +22,6 @@ from bisector.tree import ROOT
 from bisector.trials import Arm, Trials
 
 MIN_BLOCKS = 2
-MAX_BLOCKS = 60
 SURE_RUNS = 8
 """Runs that make a gain hardly above ``--min-gain`` believed: noise that looked small may not be,
 and a search for what is not there is dear."""
@@ -47,8 +47,8 @@ def judge_root(lab: Lab) -> Steps:
         too_little = lab.pruned(lab.everything, "cannot_matter", share, lab.base_dose)
         _refuse_if_unresolved(lab, too_little, "what can be slowed is too little to matter, and")
     both = trials = lab.trials()
-    low, high = (Arm(lab.everything, r * lab.base_dose) for r in (1.0, 2.0))
-    for done in range(1, MAX_BLOCKS + 1):
+    low, high = (Arm(lab.everything, dose) for dose in (lab.base_dose, lab.top_dose))
+    while True:
         try:
             yield from lab.run_block(trials, [low, high] if trials is both else [low], "search")
         finally:
@@ -58,12 +58,12 @@ def judge_root(lab: Lab) -> Steps:
                 f"the benchmark works undelayed but fails when slowed by {low.dose:.0%}: "
                 f"{trials.failures[low][-1]}"
             )
-        if lab.is_hopeless(trials, high):
+        if fails := lab.is_hopeless(both, high):
             lab.warn(
-                f"the benchmark fails when slowed by {high.dose:.0%}: {trials.failures[high][-1]}"
+                f"the benchmark fails when slowed by {high.dose:.0%}: {both.failures[high][-1]}"
             )
         _check_delivery(lab, trials, low)
-        if done < MIN_BLOCKS:
+        if trials.count(low) < MIN_BLOCKS and not fails:
             continue
         verdict = _verdict(lab, trials, both, low, high)
         if verdict == "insensitive":
@@ -80,10 +80,11 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "sensitive":
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
-        if trials is both and both.bears_out(low, high) is False:
+        if trials is both and (fails or both.bears_out(low, high) is False):
             # The larger dose exceeds a slack: its runs say no more, and are noisier than the rest.
             trials = lab.trials()
-    raise BudgetOver
+            if 0.5 * high.dose > low.dose:
+                both, high = trials, replace(high, dose=0.5 * high.dose)
 
 
 def _root(lab: Lab) -> Effect:

@@ -17,10 +17,10 @@ from serving.metrics import Throughput
 
 
 def parse_arguments() -> argparse.Namespace:
-    """The command line; the defaults give a run of about a second."""
+    """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bound", choices=("python", "gpu"), default="python")
-    parser.add_argument("--steps", type=int, default=75, help="decode steps in the measured window")
+    parser.add_argument("--steps", type=int, help="decode steps to measure (default: for a second)")
     parser.add_argument("--warmup", type=int, default=5, help="decode steps before it")
     return parser.parse_args()
 
@@ -28,13 +28,14 @@ def parse_arguments() -> argparse.Namespace:
 def main() -> None:
     """Warm up, measure, report."""
     arguments = parse_arguments()
-    engine = Engine(ServingConfig.for_bound(arguments.bound))
+    config = ServingConfig.for_bound(arguments.bound)
+    engine = Engine(config)
     engine.start()
     for _ in range(arguments.warmup):
         engine.step()
     throughput = Throughput()
     throughput.begin()
-    for _ in range(arguments.steps):
+    for _ in range(arguments.steps or config.steps):
         throughput.count(engine.step())
     throughput.end()
     engine.finish()
