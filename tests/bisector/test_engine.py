@@ -383,7 +383,7 @@ def disturbed(seed: int, polling: frozenset[str] = frozenset()) -> Disturbed:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_others_do_on_the_same_processors_is_told_from_what_delays_do(seed: int) -> None:
-    result = answer(disturbed(seed), budget_s=300)
+    result = answer(disturbed(seed))
     assert (result.verdict, found(result)) == ("sensitive", set(MAIN))
     assert result.baseline is not None
     assert result.baseline.cv > 0.04

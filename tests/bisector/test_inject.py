@@ -213,7 +213,9 @@ def test_streams_and_exit_code_are_the_targets_and_counts_are_exact(bench):
     counted = {t["target"]: t for t in json.loads(out.read_text("utf-8"))["targets"]}
     assert set(counted) == {"__main__:Worker.step", "__main__:Worker.numbers"}
     step = counted["__main__:Worker.step"]
-    assert (step["kind"], step["calls"], step["delays"]) == ("function", 100, 100)
+    assert (step["kind"], step["calls"]) == ("function", 100)
+    # A spin that was interrupted has given too much, and the next call less or nothing.
+    assert 0 < step["delays"] <= 100
     assert step["delayed_ns"] >= 0.99 * 100 * 10_000
     assert counted["__main__:Worker.numbers"]["calls"] == 100, "a generator counts once"
 
@@ -260,7 +262,9 @@ def test_every_nth_call_from_speed_bumps_variables(bench):
         SPEED_BUMP_FREQUENCY="10",
     )
     (target,) = json.loads(done.stdout)["targets"]
-    assert (target["calls"], target["delays"]) == (100, 10)
+    assert target["calls"] == 100
+    assert 0 < target["delays"] <= 10
+    assert target["delayed_ns"] >= 0.99 * 10 * 50_000
 
 
 @pytest.mark.process

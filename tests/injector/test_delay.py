@@ -99,8 +99,8 @@ def test_the_classic_rule_delays_every_call_by_the_same(attached: Attached, comp
     entry = run.one("target", "__main__:step")
     assert entry["calls"] == 500
     # A spin that was interrupted has given too much, and the next call less or nothing.
-    assert entry["delays"] == pytest.approx(500, rel=0.02)
-    assert entry["delayed_ns"] == pytest.approx(500 * 10_000, rel=0.02)
+    assert 0 < entry["delays"] <= 500
+    assert entry["delayed_ns"] >= 0.99 * 500 * 10_000
     targets = {e.fields["target"] for e in run.main.of("target")}
     assert "__main__:other" not in targets
     assert "__main__:<module>" in targets
@@ -110,7 +110,8 @@ def test_every_nth_call_only(attached: Attached, compiled: bool) -> None:
     plan = Plan(rules=("__main__:step",), delay_ns=10_000, every=7, compiled=compiled)
     entry = attached(STEPS.format(calls=500), plan).one("target", "__main__:step")
     assert entry["calls"] == 500
-    assert entry["delays"] == pytest.approx(500 // 7, abs=2)
+    assert 0 < entry["delays"] <= 500 // 7
+    assert entry["delayed_ns"] >= 0.99 * (500 // 7) * 10_000
 
 
 def test_a_module_that_is_not_the_script_is_found_by_its_name(
