@@ -7,7 +7,7 @@ always begins with the coarse one, since no effect there bounds all below. What 
 coarse dose exceeded the slack of hidden code is slowed less. Bounds are anytime-valid, so it may
 stop as soon as all is clear; members share the error by Holm's method. A member that these
 runs do not show is let go, and the smaller set is tested. What fails is said, and looked for in
-everything else; each of these retries has its own share of the error.
+everything else; what is necessary then has its own share of the error in each of these retries.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
 
 ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
-"""What share of the error each of them has."""
+"""What share of the error of *necessary* each of them has."""
 
 EXPLAINED_LEAST = 0.8
 """What the lower bound of the explained share must reach."""

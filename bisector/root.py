@@ -58,12 +58,13 @@ def judge_root(lab: Lab) -> Steps:
                 f"the benchmark works undelayed but fails when slowed by {low.dose:.0%}: "
                 f"{trials.failures[low][-1]}"
             )
-        if fails := lab.is_hopeless(both, high):
+        fails = trials is both and lab.is_hopeless(both, high)
+        if fails:
             lab.warn(
                 f"the benchmark fails when slowed by {high.dose:.0%}: {both.failures[high][-1]}"
             )
         _check_delivery(lab, trials, low)
-        if trials.count(low) < MIN_BLOCKS and not fails:
+        if trials.count(low) < MIN_BLOCKS:
             continue
         verdict = _verdict(lab, trials, both, low, high)
         if verdict == "insensitive":

@@ -236,6 +236,20 @@ def test_a_second_discovery_run_that_fails_is_done_without() -> None:
     assert (result.verdict, found(result)) == ("sensitive", {"a:critical"})
 
 
+def test_a_hidden_program_that_fails_at_the_coarse_dose_is_slowed_less() -> None:
+    class Fragile(Program):
+        def run(self, request: RunRequest) -> RunObserved:
+            observed = super().run(request)
+            if request.dose < 0.6:
+                return observed
+            return replace(observed, status="failed", reason="it was too slow", value=None)
+
+    lanes = {"main": {"a:f": 1.2 * MS, "b:g": 0.8 * MS}, "device": {"native:device": 4 * MS}}
+    result = answer(Fragile(lanes, 0.001), exclude=("native:*",))
+    assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
+    assert any("fails when slowed by 100%" in warning for warning in result.warnings)
+
+
 @dataclass
 class Overlooked(Program):
     """Each search but the last overlooks one function more than the next, as noise can make it."""
