@@ -129,7 +129,9 @@ class Discovery:
     """Threads in which anything ran, over all processes; 0 where unknown."""
     gil_s: float = 0.0
     nogil_s: float = 0.0
-    """Own time of all functions in the whole run, not per unit."""
+    """Own time of all functions in the whole run, or window, not per unit."""
+    cpu_units: float = 1.0
+    """What that is for, as `bisector.observations.RunObserved.units` counts: one run, or units."""
     cores: int = 0
     """Processors the benchmark may use; 0 where unknown."""
     backend: str = ""
@@ -144,7 +146,8 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
 
     Args:
         time_per_unit_s: of undelayed runs.
-        cpu_s: CPU seconds of all processes in an undelayed run; None where unknown.
+        cpu_s: CPU seconds of all processes in an undelayed run (or unit, if discovery was of a
+            window); None where unknown.
 
     Averages leave some of what watching costs in own times. But all of them together take no more
     CPU time than an undelayed run does, and one lane spends no more time than passes. Without the
@@ -152,6 +155,7 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
     so that no one factor would be right: there a warning says by how much the sum is too large.
     """
     slower = 1.0
+    cpu_s = None if cpu_s is None else cpu_s * discovery.cpu_units
     if cpu_s is not None and cpu_s > discovery.nogil_s:
         slower = max(slower, discovery.gil_s / (cpu_s - discovery.nogil_s))
     excess, warnings = slower, discovery.warnings

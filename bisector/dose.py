@@ -8,6 +8,8 @@ function keeps its total while fewer places need a callback.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
@@ -47,6 +49,64 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
         for dose in doses_of(function if request.waits else function.computing(), request.dose)
     ]
     return Plan(doses=tuple(doses), event_ns=event_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class Universe:
+    """The plan of a living target: all that may be delayed, at a dose of 1, switched later.
+
+    ``entries`` says by target which doses of the plan are its own: (entry, own seconds of its code
+    in all states, seconds that seeing its native calls adds to them).
+    """
+
+    plan: Plan
+    entries: Mapping[str, tuple[tuple[int, float, float], ...]]
+
+    @classmethod
+    def of(
+        cls,
+        discovery: Discovery,
+        *,
+        waits: bool,
+        delay_ns: float | None,
+        progress: str,
+        event_ns: dict[str, float],
+    ) -> Universe:
+        """Everything that discovery knows how to delay.
+
+        Args:
+            waits: whether waiting is lengthened too.
+            delay_ns: the same delay for every call instead, at its entry (the classic method).
+            progress: the ``module:qualname`` of the progress point.
+        """
+        doses: list[Dose] = []
+        entries: dict[str, list[tuple[int, float, float]]] = {}
+        for known in discovery.functions:
+            function = known if waits else known.computing()
+            for code in function.codes:
+                placed = _placed(code)
+                slowed = code.slowed if _needs_native_calls(placed) else 0.0
+                sites = _at_entry(delay_ns) if delay_ns else _sites(replace(code, slowed=0.0), 1.0)
+                if sites:
+                    of_target = entries.setdefault(function.target, [])
+                    spent = code.spent_s
+                    of_target.append((len(doses), sum(spent), slowed * spent[0]))
+                    doses.append(Dose(function.target, code.line, sites))
+        plan = Plan(doses=tuple(doses), progress=progress, live=True, event_ns=event_ns)
+        return cls(plan, {target: tuple(of_target) for target, of_target in entries.items()})
+
+    def doses(self, targets: Iterable[str], dose: float) -> dict[int, float]:
+        """What the entries of the plan are multiplied by when these targets get a dose."""
+        wanted = {}
+        for target in targets:
+            for entry, own_s, watching_s in self.entries.get(target, ()):
+                added = watching_s / own_s if own_s > 0.0 else 0.0
+                wanted[entry] = max(0.0, dose - added)
+        return wanted
+
+
+def _at_entry(delay_ns: float) -> tuple[Site, ...]:
+    return (Site("entry", -1, "gil", delay_ns),)
 
 
 def slowed_by_watching(discovery: Discovery | None, request: RunRequest) -> dict[str, float]:

@@ -92,7 +92,7 @@ class RunExecutor:
         wall_s = 0.0
         cpu_s: float | None = None
         try:
-            self._prepare()
+            prepare(self.workload, self.warden, self.settings, self.slot)
             launched_s, ended = self._launch(request)
             wall_s = ended.wall_s
             records = read_records(self.slot / "records")
@@ -127,6 +127,9 @@ class RunExecutor:
             self._longest_control_s = max(self._longest_control_s, observed.wall_s)
             self._shortest_unit_s = min(self._shortest_unit_s, observed.time_per_unit_s)
 
+    def close(self) -> None:
+        """Nothing lives longer than its run."""
+
     def drain_warnings(self) -> list[str]:
         """What the user should know that is no failure; each sentence once."""
         warnings, self._warnings = self._warnings, []
@@ -147,29 +150,6 @@ class RunExecutor:
         if self.settings.warmup_s == 0.0 and self.settings.duration_s is None:
             return False
         return self.metric is None or not self.metric.is_time
-
-    def _prepare(self) -> None:
-        if self.workload.prepare is None:
-            return
-        output = self.slot / "prepare"
-        ended = self.warden.run(
-            Launch(
-                argv=("/bin/sh", "-c", self.workload.prepare),
-                cwd=self.workload.cwd,
-                env=self.workload.environment,
-                stdout=output,
-                stderr=output,
-                limit_s=self.settings.timeout_s or PREPARE_TIMEOUT_S,
-            )
-        )
-        if ended.stopped == "killed":
-            raise Interrupted("the command given by --prepare was stopped")
-        if ended.stopped == "limit":
-            raise RunFailed("the command given by --prepare did not end in time")
-        if ended.returncode != 0:
-            raise RunFailed(
-                f"the command given by --prepare {_how(ended)}{last_words(tail(output))}"
-            )
 
     def _launch(self, request: RunRequest) -> tuple[float, Ended]:
         """Write the plan and run the command; returns when it was launched (monotonic s)."""
@@ -228,7 +208,7 @@ class RunExecutor:
         )
         if ended.returncode != 0:
             words = last_words(output.stderr) or last_words(output.stdout)
-            raise RunFailed(f"the benchmark {_how(ended)}{words}")
+            raise RunFailed(f"the benchmark {how_it_ended(ended)}{words}")
         self._require_attachment(request, records)
         self._require_length(request, ended)
         try:
@@ -331,7 +311,37 @@ class RunExecutor:
             (self.slot / name).unlink(missing_ok=True)
 
 
-def _how(ended: Ended) -> str:
+def prepare(workload: Workload, warden: Warden, settings: Settings, slot: Path) -> None:
+    """Run the command that the user wants run before the benchmark.
+
+    Raises:
+        RunFailed: it failed.
+        Interrupted: it was stopped on the user's request.
+    """
+    if workload.prepare is None:
+        return
+    output = slot / "prepare"
+    ended = warden.run(
+        Launch(
+            argv=("/bin/sh", "-c", workload.prepare),
+            cwd=workload.cwd,
+            env=workload.environment,
+            stdout=output,
+            stderr=output,
+            limit_s=settings.timeout_s or PREPARE_TIMEOUT_S,
+        )
+    )
+    if ended.stopped == "killed":
+        raise Interrupted("the command given by --prepare was stopped")
+    if ended.stopped == "limit":
+        raise RunFailed("the command given by --prepare did not end in time")
+    if ended.returncode != 0:
+        raise RunFailed(
+            f"the command given by --prepare {how_it_ended(ended)}{last_words(tail(output))}"
+        )
+
+
+def how_it_ended(ended: Ended) -> str:
     """How a command that did not succeed ended, as the end of a sentence."""
     code = ended.returncode
     if code is None:

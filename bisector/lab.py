@@ -288,7 +288,8 @@ class Lab:
                 into.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
                 self.disturbance.learn(block, observed.time_per_unit_s, observed.own_cpu_s)
                 if observed.cpu_s is not None:
-                    self.cpu_s = min(observed.cpu_s, self.cpu_s or observed.cpu_s)
+                    cpu_s = observed.cpu_s / observed.units
+                    self.cpu_s = min(cpu_s, self.cpu_s or cpu_s)
                 if into is not self.baseline:
                     self.baseline.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
                 self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s
@@ -330,7 +331,10 @@ class Lab:
             trials.fail(arm, observed.reason or "the slowed run gave no measurement")
             return
         trials.add(arm, block, observed, time_s)
-        delays_s = {target: each.delayed_ns / 1e9 for target, each in observed.delivered.items()}
+        delays_s = {
+            target: each.delayed_ns / 1e9 / observed.units
+            for target, each in observed.delivered.items()
+        }
         self.disturbance.learn(block, time_s, observed.own_cpu_s, delays_s)
 
     def request(

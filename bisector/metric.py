@@ -157,14 +157,18 @@ def resolve(spec: MetricSpec, lower_is_better: bool, output: RunOutput) -> Metri
     if spec.kind in ("auto", "time"):
         return Metric("time", "", "time", "s", "wall time of the run", False)
     if spec.kind == "progress":
-        name = spec.detail
-        metric = Metric("progress", spec.detail, name, "calls/s", spec.text, True)
+        metric = progress_metric(spec.detail)
     else:
         name = spec.detail.rpartition(".")[2] if spec.kind == "json" else "metric"
         unit = "units/s" if higher else "s"
         metric = Metric(spec.kind, spec.detail, name, unit, spec.text, higher)
     metric.value(output)
     return metric
+
+
+def progress_metric(target: str) -> Metric:
+    """The rate of a progress point: calls of a function, ``module:qualname``."""
+    return Metric("progress", target, target, "calls/s", f"progress:{target}", True)
 
 
 def _checked_pattern(pattern: str) -> str:

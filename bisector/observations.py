@@ -77,16 +77,19 @@ class RunObserved:
     delivered: dict[str, Delivered] = field(default_factory=dict)
     calls_total: int = 0
     cpu_s: float | None = None
-    """CPU seconds of all processes since they attached; None where unknown."""
+    """CPU seconds of all processes since they attached, or in the window; None where unknown."""
+    units: float = 1.0
+    """How much work that CPU time and the counts are for: one run, or the units of a window."""
     discovery: Discovery | None = None
 
     @property
     def own_cpu_s(self) -> float | None:
-        """CPU time without that of its delays; None where either is unknown, or it was stopped."""
+        """CPU time of a unit without that of its delays; None where either is unknown, or it was
+        stopped."""
         spun = [delivered.spun_ns for delivered in self.delivered.values()]
         if self.cpu_s is None or self.status != "ok" or None in spun:
             return None
-        return self.cpu_s - sum(ns for ns in spun if ns is not None) / 1e9
+        return (self.cpu_s - sum(ns for ns in spun if ns is not None) / 1e9) / self.units
 
 
 def effort(run: RunObserved) -> float:

@@ -11,6 +11,7 @@ since this session began.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -28,6 +29,7 @@ from bisector.events import Event, PhaseBegan, RunBegan, RunEnded, Warned
 from bisector.executor import RunExecutor
 from bisector.interrupts import Interrupts
 from bisector.journal import Journal
+from bisector.live_executor import LiveExecutor
 from bisector.metric import Metric
 from bisector.observations import RunObserved, RunRequest
 from bisector.reproduction import write_plans
@@ -160,16 +162,11 @@ class Session:
         assert self.directory is not None
         if self.meta["source_hash"] not in ("", workload.source_hash):
             self._warn("the benchmark has changed since this investigation began")
-        with Warden() as warden, Interrupts(warden.interrupt) as interrupts:
-            executor = RunExecutor(
-                self.settings,
-                workload,
-                warden,
-                self.directory.slot,
-                self._calibration(workload),
-                self.elapsed_s,
-                self._metric(),
-            )
+        with (
+            Warden() as warden,
+            Interrupts(warden.interrupt) as interrupts,
+            contextlib.closing(self._executor(workload, warden)) as executor,
+        ):
             for request, observed in self.history:
                 executor.recall(request, observed)
             self._pass_on()
@@ -195,6 +192,19 @@ class Session:
                     self._warn(sentence)
                 self._pass_on()
             self.interrupted = interrupts.asked
+
+    def _executor(self, workload: Workload, warden: Warden) -> RunExecutor | LiveExecutor:
+        assert self.directory is not None
+        kind = LiveExecutor if self.settings.mode == "live" else RunExecutor
+        return kind(
+            self.settings,
+            workload,
+            warden,
+            self.directory.slot,
+            self._calibration(workload),
+            self.elapsed_s,
+            self._metric(),
+        )
 
     def _replay(self) -> None:
         """Tell the engine what the journal holds.

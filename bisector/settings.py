@@ -49,7 +49,7 @@ class Settings(BaseModel):
     threshold: float = 0.05
     confidence: float = 0.95
     strategy: str = "bisect"
-    mode: Literal["auto", "runs"] = "auto"
+    mode: Literal["auto", "runs", "live"] = "auto"
     seed: int = 0
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
@@ -132,6 +132,10 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.dose is not None and settings.delay_ns is not None:
         raise UsageError("--dose and --delay exclude each other; give one of them")
+    if settings.mode == "live" and not settings.metric.startswith("progress:"):
+        raise UsageError(
+            "--mode live needs a progress point; give --metric progress:MODULE:QUALNAME"
+        )
     if settings.metric.startswith("progress:") and settings.lower_is_better:
         raise UsageError("--lower-is-better does not go with progress:, which is a rate; drop it")
     for name, patterns in (("include", settings.include), ("exclude", settings.exclude)):
@@ -186,8 +190,8 @@ def _seed(value: Any) -> int:
 
 
 def _mode(value: Any) -> str:
-    if value not in ("auto", "runs"):
-        raise ValueError(f"{value!r} is not a mode; give auto or runs")
+    if value not in ("auto", "runs", "live"):
+        raise ValueError(f"{value!r} is not a mode; give auto, runs or live")
     return str(value)
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -21,17 +22,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, NoReturn, Self
 
 from bisector import warden_process
 from bisector.errors import MeasurementFailed
 
-Stop = Literal["limit", "killed", "closed"]
+Stop = Literal["limit", "killed", "closed", "asked"]
 
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """A command to run to its end. ``limit_s``: killed when it lasts longer; None is no limit."""
+    """A command to run to its end.
+
+    ``limit_s``: killed when it lasts longer; None is no limit. ``outlives``: when the tool is
+    killed, it goes on to its own end all the same.
+    """
 
     argv: tuple[str, ...]
     cwd: str
@@ -39,6 +44,7 @@ class Launch:
     stdout: Path
     stderr: Path
     limit_s: float | None = None
+    outlives: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +80,27 @@ class Warden:
         assert self._process.stdout is not None
         self._orders = self._process.stdin.fileno()
         self._reports = self._process.stdout
+        self._buffer = b""
         self._running: int | None = None
+        self.is_running = False
         report = self._read()
+        assert report is not None
         self.owns_descendants = bool(report["subreaper"])
         """Whether processes that leave the process group are found as well (Linux)."""
 
     def run(self, launch: Launch) -> Ended:
         """Run a command to its end and return once none of its processes is left.
+
+        Raises:
+            MeasurementFailed: the warden process itself has gone.
+        """
+        self.start(launch)
+        ended = self.wait()
+        assert ended is not None
+        return ended
+
+    def start(self, launch: Launch) -> None:
+        """Start a command; nothing else may be started until `wait` has told its end.
 
         Raises:
             MeasurementFailed: the warden process itself has gone.
@@ -94,18 +114,35 @@ class Warden:
                     "stdout": str(launch.stdout),
                     "stderr": str(launch.stderr),
                     "limit_s": launch.limit_s,
+                    "outlives": launch.outlives,
                 }
             }
         )
-        try:
-            report = self._read()
+        self.is_running = True
+
+    def wait(self, timeout_s: float | None = None) -> Ended | None:
+        """How the command ended, None while it goes on.
+
+        Raises:
+            MeasurementFailed: the warden process itself has gone.
+        """
+        while (report := self._read(timeout_s)) is not None:
             if "started" in report:
                 self._running = report["started"]
-                report = self._read()
-        finally:
+                continue
             self._running = None
-        ended: dict[str, Any] = report["ended"]
-        return Ended(**{**ended, "leftovers": tuple(ended.get("leftovers", ()))})
+            self.is_running = False
+            ended: dict[str, Any] = report["ended"]
+            return Ended(**{**ended, "leftovers": tuple(ended.get("leftovers", ()))})
+        return None
+
+    def stop(self) -> None:
+        """Ask the command to end (SIGTERM); it is killed if it does not, see `wait`.
+
+        Raises:
+            MeasurementFailed: the warden process itself has gone.
+        """
+        self._send({"stop": True})
 
     def interrupt(self) -> None:
         """Kill the run in flight and start no other; safe to call from a signal handler."""
@@ -115,6 +152,7 @@ class Warden:
     def close(self) -> None:
         """Kill what runs and end the warden process. Idempotent."""
         if self._process.stdin is not None and not self._process.stdin.closed:
+            self.interrupt()
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -140,14 +178,21 @@ class Warden:
         except OSError:
             self._gone()
 
-    def _read(self) -> dict[str, Any]:
-        line = self._reports.readline()
-        if not line:
-            self._gone()
+    def _read(self, timeout_s: float | None = None) -> dict[str, Any] | None:
+        """The next report; None if there is none by then."""
+        while b"\n" not in self._buffer:
+            # A signal handler that raises between the two leaves everything as it was.
+            if not select.select([self._reports], [], [], timeout_s)[0]:
+                return None
+            data = os.read(self._reports.fileno(), 65536)
+            if not data:
+                self._gone()
+            self._buffer += data
+        line, _, self._buffer = self._buffer.partition(b"\n")
         report: dict[str, Any] = json.loads(line)
         return report
 
-    def _gone(self) -> None:
+    def _gone(self) -> NoReturn:
         if self._running is not None:
             # Nobody else can end the benchmark now; its process group is all that is known here.
             with contextlib.suppress(OSError):

@@ -10,7 +10,7 @@ Invariants:
 
 * when a run is reported as ended, none of its processes is alive;
 * when standard input closes, because the tool ended or was killed, everything is killed at once and
-  this process ends too;
+  this process ends too; only a run that was to outlive the tool goes on to its own end, or limit;
 * while the command runs nothing here polls: it sleeps until a child changes state, an order arrives
   or the limit is reached.
 """
@@ -29,6 +29,8 @@ from typing import Any
 PR_SET_CHILD_SUBREAPER = 36
 GRACE_S = 0.25
 """How long what is left may take to end by itself (as multiprocessing's own helpers do)."""
+STOP_S = 3.0
+"""How long a run that is asked to stop may take to end by itself."""
 KILL_S = 10.0
 """How long killed processes may take to be gone before that is given up."""
 
@@ -37,11 +39,17 @@ class Run:
     """One started command."""
 
     def __init__(
-        self, process: "subprocess.Popen[bytes]", started_s: float, limit_s: float | None
+        self,
+        process: "subprocess.Popen[bytes]",
+        started_s: float,
+        limit_s: float | None,
+        outlives: bool,
     ) -> None:
         self.process = process
         self.started_s = started_s
         self.deadline_s = None if limit_s is None else self.started_s + limit_s
+        self.outlives = outlives
+        self.is_asked_to_stop = False
 
 
 class Process:
@@ -83,6 +91,7 @@ class Process:
             data = os.read(self.orders, 65536)
             if not data:
                 self.alive = False
+                self.poll.unregister(self.orders)
                 return []
             self.buffer += data
         *lines, self.buffer = self.buffer.split(b"\n")
@@ -110,18 +119,25 @@ class Process:
                 break
             now = time.monotonic()
             if run.deadline_s is not None and now >= run.deadline_s:
-                stopped = "limit"
-            if not self.alive:
+                stopped = "asked" if run.is_asked_to_stop else "limit"
+            if not self.alive and not run.outlives:
                 stopped = "closed"
             if stopped:
                 ended_s = now
                 usage = self.kill_all(run)
                 break
             left = None if run.deadline_s is None else run.deadline_s - now
-            if any("kill" in request for request in self.next_orders(left)):
-                stopped = "killed"
-                self.cancelled = True
-        leftovers = [] if stopped else self.clear_up(run)
+            for request in self.next_orders(left):
+                if "kill" in request:
+                    stopped = "killed"
+                    self.cancelled = True
+                if "stop" in request and not run.is_asked_to_stop:
+                    run.is_asked_to_stop = True
+                    run.deadline_s = time.monotonic() + STOP_S
+                    _signal_group(run.process.pid, signal.SIGTERM)
+        if run.is_asked_to_stop and not stopped:
+            stopped = "asked"
+        leftovers = [] if stopped not in (None, "asked") else self.clear_up(run)
         _say(
             {
                 "ended": {
@@ -198,7 +214,7 @@ def _start(order: dict[str, Any]) -> Run:
             env=order["env"],
             start_new_session=True,
         )
-    return Run(process, started_s, order.get("limit_s"))
+    return Run(process, started_s, order.get("limit_s"), bool(order.get("outlives")))
 
 
 def _say(report: dict[str, Any]) -> None:
@@ -288,8 +304,12 @@ def _kill(pid: int) -> None:
 
 
 def _kill_group(group: int) -> None:
+    _signal_group(group, signal.SIGKILL)
+
+
+def _signal_group(group: int, number: int) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group, number)
 
 
 def _group_lives(group: int) -> bool:

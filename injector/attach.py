@@ -19,7 +19,10 @@ from .wire import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
+
+    from .control import Control
 
 PLAN_VERSION = 1
 """As `injector.plan.VERSION`; that module is not imported here: its `dataclasses` cost 15 ms."""
@@ -37,7 +40,7 @@ def start(directory: str) -> None:
         return
     records = os.path.join(directory, "records")
     try:
-        _attached = Attachment(_read_plan(os.path.join(directory, "plan.json")), records)
+        _attached = Attachment(directory, records)
     except Exception as error:
         try:
             Ledger(records, _header("none", "attaching failed", False, "none")).error(error)
@@ -46,14 +49,17 @@ def start(directory: str) -> None:
 
 
 class Attachment:
-    """What holds this process to its run: backend, tracker, ledger and, to discover, the probe."""
+    """What holds this process to its run: backend, tracker, ledger; to discover, the probe; in live
+    mode, the ear."""
 
-    def __init__(self, plan: dict[str, Any], records: str) -> None:
+    def __init__(self, directory: str, records: str) -> None:
         """Attach.
 
         Raises:
             Exception: whatever went wrong; nothing is installed then.
         """
+        self._directory = directory
+        plan = _read_plan(directory)
         # First of all, so that in a child nothing that others do there is seen before.
         os.register_at_fork(
             before=self._before_fork,
@@ -61,37 +67,61 @@ class Attachment:
             after_in_child=self._in_child,
         )
         self._probe: Any = None
+        self._live: Any = None
+        self._seen: Any = None
         self._switching = True  # no child can be served before there is a ledger
         self.ledger: Ledger
-        core, core_reason = load_core(plan["compiled"])
-        self.backend, reason = choose(plan["backend"], core is not None)
-        header = _header(
-            self.backend.name, f"{reason}; {core_reason}", core is not None, plan["mode"]
-        )
+        self._core, core_reason = load_core(plan["compiled"])
+        compiled = self._core is not None
+        self.backend, reason = choose(plan["backend"], compiled)
+        header = _header(self.backend.name, f"{reason}; {core_reason}", compiled, plan["mode"])
         self.ledger = Ledger(records, header)
         self.ledger.in_child = self._in_child
         self._role = Role(self.ledger)
         self.names: Any
         self.tracker: Any
-        if plan["mode"] == "discover":
-            self._discover(plan, core)
-            watches = True
-        else:
-            self._delay(plan, core)
-            watches = self.names.watches
-        if watches:
-            self.backend.install(self.tracker)
+        if plan["live"]:
+            self._listen()
+        self._follow(plan)
         self._switching = False
         atexit.register(self.detach)
+        for thread in self._threads():
+            thread()
+
+    def _listen(self) -> None:
+        from .control import Control
+        from .live import Live
+        from .naming import Seen
+
+        self._seen = Seen()
+        self._live = Live(self, Control(os.path.join(self._directory, "control")), self.error)
+
+    def _follow(self, plan: dict[str, Any]) -> None:
+        """Do what the plan says from now on."""
+        self._observes = plan["mode"] == "discover"
+        if self._observes:
+            self._discover(plan, self._core)
+            self.backend.install(self.tracker)
+        else:
+            self._delay(plan, self._core)
+            if self.names.watches:
+                self.backend.install(self.tracker, switched=plan["live"])
+
+    def _threads(self) -> list[Callable[[], None]]:
+        """How to start the injector's own threads, as far as there are any."""
+        starts: list[Callable[[], None]] = []
         if self._probe is not None:
-            self._probe.start()
+            starts.append(self._probe.start)
+        if self._live is not None:
+            starts.append(lambda: self._live.start(self.ledger))
+        return starts
 
     def _delay(self, plan: dict[str, Any], core: Any) -> None:
         from .doses import Doses
 
         if core is None:
             from . import delayer as core
-        self.names = Doses(plan, self.backend, self.ledger, self._role)
+        self.names = Doses(plan, self.backend, self.ledger, self._role, self._seen)
         self.tracker = core.Delayer(
             self.ledger.counters,
             self.names.resolve,
@@ -108,7 +138,7 @@ class Attachment:
         twin = core is None
         if twin:
             from . import observer as core
-        self.names = names = Sightings(plan, self.backend, self.ledger, self._role)
+        self.names = names = Sightings(plan, self.backend, self.ledger, self._role, self._seen)
         self.tracker = core.Observer(
             self.ledger.counters,
             names.resolve,
@@ -125,6 +155,35 @@ class Attachment:
         if plan["sites"] and getattr(sys, "_is_gil_enabled", lambda: True)():
             self._probe = GilProbe(self.tracker, self.error)
 
+    def follow_plan(self) -> None:
+        """Live mode: the plan file is another one now.
+
+        Code that runs may never begin again, and suspended code may not for long: all that has been
+        seen is met at once.
+        """
+        if self._probe is not None:
+            self._probe.stop()
+            self._probe = None
+        self._follow(_read_plan(self._directory))
+        if self._probe is not None:
+            self._probe.start()
+        for code in () if self._observes else self._seen.codes():
+            self.tracker.meet(code)
+
+    def switch(self, control: Control) -> None:
+        """Live mode: the page has changed."""
+        if not self._observes:
+            self.names.switch(self.tracker, control)
+
+    def let_go(self) -> None:
+        """Live mode: the tool is gone."""
+        if not self._observes:
+            self.names.let_go(self.tracker)
+            return
+        if self._probe is not None:
+            self._probe.stop()
+        self.backend.uninstall()
+
     def error(self, error: BaseException) -> None:
         """Record an exception of the injector's own code."""
         try:
@@ -135,6 +194,8 @@ class Attachment:
     def detach(self) -> None:
         """Stop watching: at an orderly end, so that nothing is watched in the interpreter's own."""
         try:
+            if self._live is not None:
+                self._live.stop()
             if self._probe is not None:
                 self._probe.stop()
             self.backend.uninstall()
@@ -144,6 +205,8 @@ class Attachment:
 
     def _before_fork(self) -> None:
         try:
+            if self._live is not None:
+                self._live.stop()
             if self._probe is not None:
                 self._probe.stop()
         except Exception as error:
@@ -151,8 +214,8 @@ class Attachment:
 
     def _after_fork(self) -> None:
         try:
-            if self._probe is not None:
-                self._probe.start()
+            for thread in self._threads():
+                thread()
         except Exception as error:
             self.error(error)
 
@@ -180,14 +243,14 @@ class Attachment:
         self._role.ledger = ledger
         try:
             self.tracker.forked(ledger.counters)
-            if self._probe is not None:
-                self._probe.start()
+            for thread in self._threads():
+                thread()
         except Exception as error:
             self.error(error)
 
 
-def _read_plan(path: str) -> dict[str, Any]:
-    with open(path, encoding="utf-8") as file:
+def _read_plan(directory: str) -> dict[str, Any]:
+    with open(os.path.join(directory, "plan.json"), encoding="utf-8") as file:
         plan: dict[str, Any] = decode(file.read())
     if plan.get("version") != PLAN_VERSION:
         raise ValueError(

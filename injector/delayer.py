@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from _thread import _local
 from _weakref import ref
-from time import monotonic_ns
+from time import monotonic_ns, process_time_ns
 
 from . import spin
 from .naming import OWN_FOLDER
-from .tracker import FLOOR_NS
+from .tracker import FLOOR_NS, PROGRESS_CPU_NS
 from .waits import Waits, follows
 
 TYPE_CHECKING = False
@@ -34,18 +34,26 @@ class _Debts(_local):
     def __init__(self) -> None:
         self.owed = [0.0, 0.0, 0.0]
         self.waits = Waits()
+        self.switches = 0
+        """How often doses had been switched when this was owed."""
+
+    def forgive(self, switches: int) -> None:
+        """What was owed before the latest switch is not to be paid after it."""
+        self.owed = [0.0, 0.0, 0.0]
+        self.switches = switches
 
 
 class _Target:
     """What is known about one code object that is delayed or is the progress point."""
 
     __slots__ = (
-        *("base", "entry", "every", "fixed", "progress", "resume", "seen", "sites"),
+        *("base", "dose", "entry", "every", "fixed", "progress", "resume", "seen", "sites"),
         "waits",
     )
 
     def __init__(self, spec: DelaySpec) -> None:
-        slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec
+        slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec[:7]
+        self.dose = spec[7] if len(spec) > 7 else 1.0
         self.base = 8 * slot
         self.progress = 8 * progress
         self.sites: dict[int, Visit] = sites or {}
@@ -74,6 +82,7 @@ class Delayer:
         self._entry_ns, self._site_ns = event_ns
         self._targets: dict[int, tuple[ref[CodeType], _Target | None]] = {}
         self._debts = _Debts()
+        self._switches = 0
 
     def start(self, code: CodeType, offset: int) -> object:
         """PY_START."""
@@ -95,8 +104,10 @@ class Delayer:
                 now = monotonic_ns()
                 counters[at] += 1
                 counters[at + 6] = counters[at + 6] or now
+                if now - counters[at + 7] > PROGRESS_CPU_NS:
+                    counters[at + 1] = process_time_ns()
                 counters[at + 7] = now
-            if target.base:
+            if target.base and target.dose:
                 counters[target.base] += 1
                 target.seen += 1
                 due = target.seen % target.every == 0
@@ -113,7 +124,7 @@ class Delayer:
                 return self._disable
             if known[1].waits:
                 self._debts.waits.drop(known[1])
-            if self._in_window():
+            if known[1].dose and self._in_window():
                 self._visit(known[1], known[1].resume, self._entry_ns)
         except Exception as error:
             self._failed(error)
@@ -138,6 +149,23 @@ class Delayer:
     def return_(self, code: CodeType, offset: int, value: object) -> object:
         """PY_RETURN."""
         return self._leave(code, offset)
+
+    def meet(self, code: CodeType, offset: int = 0) -> object:
+        """Ask what the code is."""
+        try:
+            if id(code) not in self._targets:
+                self._meet(code)
+        except Exception as error:
+            self._failed(error)
+        return self._disable
+
+    def switch(self, changes: list[tuple[CodeType, float]]) -> None:
+        """Other doses."""
+        for code, dose in changes:
+            known = self._targets.get(id(code))
+            if known is not None and known[1] is not None:
+                known[1].dose = max(dose, 0.0)
+        self._switches += 1
 
     def forked(self, counters: memoryview[int]) -> None:
         """In a forked child."""
@@ -164,7 +192,7 @@ class Delayer:
             visit = known[1].sites.get(offset)
             if visit is None:
                 return self._disable
-            if self._in_window():
+            if known[1].dose and self._in_window():
                 self._visit(known[1], visit, self._site_ns)
         except Exception as error:
             self._failed(error)
@@ -186,23 +214,27 @@ class Delayer:
         counters[base + 2] += event_ns
         if visit is None:
             return
+        dose = target.dose
         if visit[0] > 0.0:
-            self._owe(target, 0, visit[0])
+            self._owe(target, 0, max(0.0, visit[0] * dose - event_ns))
         if visit[1] > 0.0:
-            self._owe(target, 1, visit[1])
+            self._owe(target, 1, visit[1] * dose)
         if target.waits and follows(visit):
             waits = self._debts.waits
             waits.end(target)
-            self._owe(target, 2, waits.expect(id(visit), visit))
+            self._owe(target, 2, waits.expect(id(visit), visit) * dose)
             waits.begin(id(visit), target)
         elif visit[2] > 0.0:
-            self._owe(target, 2, visit[2])
+            self._owe(target, 2, visit[2] * dose)
 
     def _owe(self, target: _Target, state: int, ns: float) -> None:
         """Add to the debt; pay it when it has reached the floor."""
         counters = self._counters
         base = target.base
-        owed = self._debts.owed
+        debts = self._debts
+        if debts.switches != self._switches:
+            debts.forgive(self._switches)
+        owed = debts.owed
         owed[state] += ns
         debt = owed[state]
         if debt < FLOOR_NS[state] and not (target.fixed and debt > 0):

@@ -1,23 +1,28 @@
 """Which code is delayed, and by how much: the plan, seen from one code object.
 
 Asked once for each code object when it first runs. Exact doses (target and first line) come before
-rules. Every delay is handed on less the cost of the callback that carries it, never below zero, so
-that what is delivered, callback included, is what the plan asks for.
+rules. In live mode a dose says what would be delayed at a dose of 1; how much of it is, is switched
+while the program runs, and code that is not delayed is not watched either.
 """
 
 from __future__ import annotations
 
-from .naming import frame_of, is_own, module_of
+from _weakref import ref
+
+from .naming import is_own, running_in
 from .tracker import FLOOR_NS, STATES
 from .waits import follows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import CodeType
     from typing import Any
 
     from .backends.contract import Backend
+    from .control import Control
     from .ledger import Ledger
+    from .naming import Seen
     from .patterns import Patterns
     from .roles import Role
     from .tracker import DelaySpec, Visit
@@ -26,14 +31,31 @@ if TYPE_CHECKING:
 class Doses:
     """The `resolve` of a Delayer."""
 
-    def __init__(self, plan: dict[str, Any], backend: Backend, ledger: Ledger, role: Role) -> None:
+    def __init__(
+        self,
+        plan: dict[str, Any],
+        backend: Backend,
+        ledger: Ledger,
+        role: Role,
+        seen: Seen | None = None,
+    ) -> None:
         """``plan``: the plan file's JSON object.
 
         Raises:
             PatternError: a rule is not a pattern.
             KeyError: the plan is malformed.
         """
-        self._doses = {(dose["target"], dose["line"]): dose["sites"] for dose in plan["doses"]}
+        self._entries = {
+            (dose["target"], dose["line"]): entry for entry, dose in enumerate(plan["doses"])
+        }
+        self._sites = [dose["sites"] for dose in plan["doses"]]
+        self._live = plan["live"]
+        self._applied = [0.0 if self._live else 1.0] * len(self._sites)
+        """By entry: what its delays are multiplied by."""
+        self._met: dict[int, list[_Met]] = {}
+        self._fresh: set[int] = set()
+        """Entries whose code was met since the last switch, which may have come in between."""
+        self._seen = seen
         self._rules = _parse(plan["rules"])
         self._every = max(1, int(plan["every"]))
         self._delay_ns = float(plan["delay_ns"])
@@ -50,7 +72,7 @@ class Doses:
     @property
     def watches(self) -> bool:
         """Whether there is anything to watch for."""
-        return bool(self._doses or self._rules or self._progress)
+        return bool(self._sites or self._rules or self._progress or self._live)
 
     def resolve(self, code: CodeType, globals_: dict[str, Any] | None) -> DelaySpec | None:
         """What to do in this code, None for nothing. Exceptions are recorded, and mean nothing."""
@@ -64,27 +86,24 @@ class Doses:
         if is_own(code):
             return None
         self._role.look()
-        if globals_ is None:
-            frame = frame_of(code)
-            globals_ = None if frame is None else frame.f_globals
-        module = module_of(globals_)
+        module = self._seen.module_of(code, globals_) if self._seen else running_in(code, globals_)
         target = f"{module}:{code.co_qualname}"
         progress = self._slot("progress", target, code) if target == self._progress else 0
-        sites = self._doses.get((target, code.co_firstlineno))
-        if sites is not None:
-            return self._dosed(code, target, sites, progress)
+        if progress and self._live:
+            self._backend.watch(code, ("start",))
+        entry = self._entries.get((target, code.co_firstlineno))
+        if entry is not None:
+            return self._dosed(code, target, entry, progress)
         if self._rules and self._rules.matches(module, code.co_qualname, code.co_filename):
             slot = self._slot("target", target, code)
-            entry = (max(0.0, self._delay_ns - self.event_ns[0]), 0.0, 0.0, 0.0)
+            visit = (self._delay_ns, 0.0, 0.0, 0.0)
             fixed = self._delay_ns >= FLOOR_NS[0]
-            return (slot, progress, self._every, fixed, entry, None, None)
-        return (0, progress, 1, False, None, None, None) if progress else None
+            return (slot, progress, self._every, fixed, visit, None, None, 1.0)
+        return (0, progress, 1, False, None, None, None, 1.0) if progress else None
 
-    def _dosed(
-        self, code: CodeType, target: str, sites: list[dict[str, Any]], progress: int
-    ) -> DelaySpec | None:
+    def _dosed(self, code: CodeType, target: str, entry: int, progress: int) -> DelaySpec | None:
         slot = self._slot("target", target, code)
-        sites, reason = self._backend.place(code, sites)
+        sites, reason = self._backend.place(code, self._sites[entry])
         if reason:
             self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
         visits: dict[tuple[str, int], Visit] = {}
@@ -92,20 +111,53 @@ class Doses:
             key = (site["at"], site["offset"])
             visits[key] = self._visit(site, visits.get(key, (0.0, 0.0, 0.0, 0.0)))
         inside = {o: v for (at, o), v in visits.items() if at not in ("entry", "resume")}
-        entry, resume = visits.get(("entry", -1)), visits.get(("resume", -1))
+        begin, resume = visits.get(("entry", -1)), visits.get(("resume", -1))
         kinds = {site["at"] for site in sites} - {"entry"}
         if any(map(follows, visits.values())):
             kinds |= {"return", "yield"}
-        if kinds:
+        if self._live:
+            met = _Met(code, frozenset(kinds | {"start"}), progress != 0)
+            self._met.setdefault(entry, []).append(met)
+            self._fresh.add(entry)
+            met.watch(self._backend, self._applied[entry])
+        elif kinds:
             self._backend.arm(code, kinds)
-        return (slot, progress, 1, False, entry, resume, inside)
+        dose = self._applied[entry]
+        return (slot, progress, 1, False, begin, resume, inside, dose)
 
-    def _visit(self, site: dict[str, Any], other: Visit) -> Visit:
+    def switch(self, tracker: Any, control: Control) -> None:
+        """Live mode: delay what the page says from now on, and watch only that."""
+        wanted = control.doses[: len(self._sites)].tolist()
+        fresh, self._fresh = self._fresh, set()
+        self.multiply(tracker, wanted, fresh)
+
+    def multiply(
+        self, tracker: Any, wanted: Sequence[float], fresh: set[int] | frozenset[int] = frozenset()
+    ) -> None:
+        """Let the doses be ``wanted``, one for each entry; of ``fresh`` ones whatever they were."""
+        changes = []
+        for entry, dose in enumerate(wanted):
+            if dose == self._applied[entry] and entry not in fresh:
+                continue
+            self._applied[entry] = dose
+            alive = [met for met in self._met.get(entry, ()) if met.code() is not None]
+            self._met[entry] = alive
+            for met in alive:
+                code = met.watch(self._backend, dose)
+                if code is not None:
+                    changes.append((code, dose))
+        tracker.switch(changes)
+
+    def let_go(self, tracker: Any) -> None:
+        """Live mode: delay nothing, whatever the page says."""
+        self.multiply(tracker, [0.0] * len(self._sites))
+
+    @staticmethod
+    def _visit(site: dict[str, Any], other: Visit) -> Visit:
         """The visit of a site, together with what other states have at the same place."""
         state = STATES.index(site["state"])
-        cost = self.event_ns[0 if site["at"] in ("entry", "resume") else 1]
         ns = list(other[:3])
-        ns[state] += max(0.0, float(site["delay_ns"]) - (cost if state == 0 else 0))
+        ns[state] += float(site["delay_ns"])
         return (ns[0], ns[1], ns[2], max(other[3], float(site.get("share", 0.0))))
 
     def _slot(self, kind: str, target: str, code: CodeType) -> int:
@@ -119,6 +171,25 @@ class Doses:
             line=code.co_firstlineno,
             file=code.co_filename,
         )
+
+
+class _Met:
+    """Code of an entry that has been met, and the events it needs while it is slowed."""
+
+    __slots__ = ("code", "kinds", "progress")
+
+    def __init__(self, code: CodeType, kinds: frozenset[str], progress: bool) -> None:
+        self.code: ref[CodeType] = ref(code)
+        self.kinds = kinds
+        self.progress = progress
+        """Whether its calls are counted also while it is not slowed."""
+
+    def watch(self, backend: Backend, dose: float) -> CodeType | None:
+        """Bring the events that this dose needs; returns the code if it still exists."""
+        code = self.code()
+        if code is not None:
+            backend.watch(code, self.kinds if dose else ("start",) if self.progress else ())
+        return code
 
 
 def _parse(rules: list[str]) -> Patterns | None:

@@ -5,16 +5,14 @@ a thread that is inside a native call and whose CPU clock goes on all the same i
 it: proof, not inference. The same look finds code that has been running for long without any event
 (a loop that calls nothing) and arms it.
 
-Invariant: the thread is invisible to the program. It is not one of `threading`'s, it keeps no
-process alive, and it is gone before every fork, from the operating system too, so that no warning
-about forking with threads appears that the program did not earn.
+The thread is a `HiddenThread`: the program does not notice it.
 """
 
 from __future__ import annotations
 
-import os
-from _thread import allocate_lock, get_native_id, start_new_thread
 from time import clock_gettime_ns, monotonic_ns, sleep
+
+from .hidden_thread import HiddenThread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,49 +38,22 @@ class GilProbe:
 
     def __init__(self, observer: Any, on_error: Callable[[BaseException], None]) -> None:
         self._observer = observer
-        self._on_error = on_error
-        self._stopping = False
-        self._running = allocate_lock()
-        self._native_id = 0
+        self._thread = HiddenThread(self._run, on_error)
         self._seen: dict[tuple[int, int], int] = {}
         self._cpu: dict[int, int] = {}
 
     def start(self) -> None:
-        """Begin to look. Does nothing while it runs already."""
-        if self._running.acquire(False):
-            self._stopping = False
-            try:
-                start_new_thread(self._run, ())
-            except RuntimeError:
-                self._running.release()
-                raise
+        """Begin to look. Does nothing while it looks already."""
+        self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and wait until the operating system has forgotten it (about 1 ms)."""
-        if not self._running.locked():
-            return
-        self._stopping = True
-        if self._running.acquire(timeout=1.0):
-            self._running.release()
-        task = f"/proc/self/task/{self._native_id}"
-        give_up = monotonic_ns() + 50_000_000
-        while monotonic_ns() < give_up:
-            try:
-                os.stat(task)
-            except OSError:
-                return
-            sleep(0.00005)
+        """Look no more."""
+        self._thread.stop()
 
     def _run(self) -> None:
-        self._native_id = get_native_id()
-        try:
-            while not self._stopping:
-                sleep(_PERIOD_S)
-                self.look()
-        except Exception as error:
-            self._on_error(error)
-        finally:
-            self._running.release()
+        while not self._thread.stopping:
+            sleep(_PERIOD_S)
+            self.look()
 
     def look(self) -> None:
         """One look at every thread."""

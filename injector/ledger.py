@@ -40,12 +40,12 @@ WIDTH = 8
 """Counters per slot."""
 
 COUNTERS: dict[str, tuple[str, ...]] = {
-    "process": ("attached_ns", "detached_ns", "cpu_before_ns"),
+    "process": ("attached_ns", "detached_ns", "cpu_before_ns", "epoch", "switched_ns"),
     "target": (
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
     ),
-    "progress": ("calls", "", "", "", "", "", "first_ns", "last_ns"),
+    "progress": ("calls", "cpu_ns", "", "", "", "", "first_ns", "last_ns"),
     "function": (
         *("calls", "gil_ns", "nogil_ns", "wait_ns"),
         *("callee_calls", "events", "first_ns", "last_ns"),

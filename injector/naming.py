@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,6 +39,36 @@ def frame_of(code: CodeType) -> FrameType | None:
     while frame is not None and frame.f_code is not code:
         frame = frame.f_back
     return frame
+
+
+def running_in(code: CodeType, globals_: dict[str, Any] | None) -> str:
+    """The module of code that runs in this thread, whose globals may be known."""
+    if globals_ is None:
+        frame = frame_of(code)
+        globals_ = None if frame is None else frame.f_globals
+    return module_of(globals_)
+
+
+class Seen:
+    """Code that has run, with its module: for finding it again when it does not run right now."""
+
+    def __init__(self) -> None:
+        self._modules: dict[int, tuple[ref[CodeType], str]] = {}
+
+    def module_of(self, code: CodeType, globals_: dict[str, Any] | None) -> str:
+        """As `running_in`, and remembered: code keeps the module it was first seen in."""
+        known = self._modules.get(id(code))
+        if known is not None:
+            return known[1]
+        module = running_in(code, globals_)
+        key, forget = id(code), self._modules.pop
+        # The code must not be kept alive by being known, and its id not outlive it.
+        self._modules[key] = (ref(code, lambda _: forget(key, None) and None), module)
+        return module
+
+    def codes(self) -> list[CodeType]:
+        """All that still exist."""
+        return [code for known, _ in list(self._modules.values()) if (code := known()) is not None]
 
 
 def importer_of(code: CodeType) -> str | None:

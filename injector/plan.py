@@ -75,6 +75,8 @@ class Plan:
     progress point. ``event_ns`` is what one callback costs by itself (entry, site): it is part of
     the delivered dose and is counted as such. ``sites``: whether to discover also where in a
     function its time is spent; without, only how much is, and no code is slowed by finding out.
+    ``live``: the doses are what a page of memory says (`injector.control`), times those of the
+    plan, and 0 to begin with; and another plan may follow at any time.
     """
 
     mode: Literal["delay", "discover"] = "delay"
@@ -87,6 +89,7 @@ class Plan:
     duration_ms: float | None = None
     progress: str | None = None
     sites: bool = True
+    live: bool = False
     event_ns: dict[str, float] = field(default_factory=dict)
     backend: str = "auto"
     compiled: bool = True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 
 from .ledger import SPARE
-from .naming import frame_of, importer_of, is_own, module_of
+from .naming import frame_of, importer_of, is_own, running_in
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from .backends.contract import Backend
     from .ledger import Ledger
+    from .naming import Seen
     from .roles import Role
     from .tracker import ObserveSpec
 
@@ -28,8 +29,16 @@ _GENERATOR = 0x20 | 0x80 | 0x200
 class Sightings:
     """The names an Observer asks for. Every method swallows and records its own exceptions."""
 
-    def __init__(self, plan: dict[str, Any], backend: Backend, ledger: Ledger, role: Role) -> None:
+    def __init__(
+        self,
+        plan: dict[str, Any],
+        backend: Backend,
+        ledger: Ledger,
+        role: Role,
+        seen: Seen | None = None,
+    ) -> None:
         """``plan``: the plan file's JSON object; only its progress point matters here."""
+        self._seen = seen
         self._progress = plan["progress"]
         self._backend = backend
         self._role = role
@@ -47,17 +56,15 @@ class Sightings:
             if is_own(code):
                 return None
             self._role.look()
-            if globals_ is None:
-                frame = frame_of(code)
-                globals_ = None if frame is None else frame.f_globals
-            module = module_of(globals_)
+            seen = self._seen
+            module = seen.module_of(code, globals_) if seen else running_in(code, globals_)
             target = f"{module}:{code.co_qualname}"
             slot = self._function(target, code)
             progress = 0
             if target == self._progress:
                 progress = self._progress_point(target, code)
             body = code.co_name == "<module>"
-            if body and globals_ is not None and globals_.get("__file__") == code.co_filename:
+            if body and _is_import(code, globals_):
                 importer = None if module == "__main__" else importer_of(code)
                 self.ledger.note("import", module=module, importer=importer, file=code.co_filename)
             return (slot, progress, body and module == "__main__")
@@ -117,3 +124,11 @@ class Sightings:
         except Exception as error:
             self.ledger.error(error)
             return SPARE
+
+
+def _is_import(code: CodeType, globals_: dict[str, Any] | None) -> bool:
+    """Whether this module body runs as the module of its file."""
+    if globals_ is None:
+        frame = frame_of(code)
+        globals_ = {} if frame is None else frame.f_globals
+    return globals_.get("__file__") == code.co_filename

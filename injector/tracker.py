@@ -32,15 +32,17 @@ if TYPE_CHECKING:
 
     Window: TypeAlias = tuple[int, int]
     Visit: TypeAlias = tuple[float, float, float, float]
-    """The delays at a site: ns to add to the debts, in the order of `STATES`, and a share. The cost
-    of the callback has been taken off already, so that none is negative. With a share the ns of a
-    wait follow the waits seen: see `injector.waits`."""
+    """The delays at a site: ns to add to the debts at a dose of 1, in the order of `STATES`, and a
+    share. What the callback costs is taken off ``gil`` when it comes, never below zero. With a
+    share the ns of a wait follow the waits seen: see `injector.waits`."""
     DelaySpec: TypeAlias = tuple[
-        int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None
+        int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None, float
     ]
     """(slot of the target or 0, slot of the progress point or 0, every, fixed, entry, resume,
-    sites by offset). ``every``: only each Nth call of the function adds its entry visit. ``fixed``:
-    the debt is paid at once, whatever the floor (the classic method)."""
+    sites by offset, dose). ``every``: only each Nth call of the function adds its entry visit.
+    ``fixed``: the debt is paid at once, whatever the floor (the classic method). ``dose``: what all
+    delays are multiplied by until `Delayer.switch` says otherwise; may be left out, and is 1
+    then."""
     ObserveSpec: TypeAlias = tuple[int, int, bool]
     """(slot of the function, slot of the progress point or 0, armed from the start)."""
     Look: TypeAlias = tuple[int, CodeType, int, int]
@@ -55,6 +57,9 @@ STATES = ("gil", "nogil", "wait")
 FLOOR_NS = (1_500, 5_000, 100_000)
 """A debt is paid when it reaches this, by state: what spinning and sleeping can deliver exactly."""
 
+PROGRESS_CPU_NS = 50_000
+"""Calls of the progress point that come faster than this do not each read the CPU clock."""
+
 SIGNIFICANT_NS = 20_000
 """A stretch of own time from which on it is worth reading the CPU clock, and of being charged."""
 
@@ -64,9 +69,11 @@ class Delayer(Protocol):
 
     ``event_ns`` is ``(entry, site)``: what one callback costs, whole ns. Every callback of a target
     inside the window (start and resume: entry; at a site: site) adds it to ``gil_ns`` and
-    ``delayed_ns``, whether or not it carries a delay. `start` counts the call.
+    ``delayed_ns``, whether or not it carries a delay. `start` counts the call; at a progress point
+    it notes when it came, and what the process' CPU time was.
 
-    A visit, for each state with ns: ``debt[thread][state] += ns``; when the debt is at least the
+    A visit, for each state with ns: ``debt[thread][state] += ns * dose`` (for ``gil`` less
+    ``event_ns``); when the debt is at least the
     floor (or ``fixed`` and positive) all of it is paid by `injector.spin` and ``debt -= delivered``
     as measured, so that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and
     ``delayed_ns`` += delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
@@ -102,6 +109,14 @@ class Delayer(Protocol):
 
     def return_(self, code: CodeType, offset: int, value: object) -> object:
         """PY_RETURN: as `yield_`."""
+
+    def meet(self, code: CodeType, offset: int = 0) -> object:
+        """PY_START where targets are watched one by one: asks what the code is, and disables
+        itself."""
+
+    def switch(self, changes: list[tuple[CodeType, float]]) -> None:
+        """Other doses for these targets from now on; all debts are forgiven. At a dose of 0 a
+        target is neither delayed nor counted; a progress point is counted all the same."""
 
     def forked(self, counters: memoryview[int]) -> None:
         """In a forked child: other counters from now on, no debts."""

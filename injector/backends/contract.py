@@ -34,10 +34,15 @@ class Backend(Protocol):
 
     name: str
 
-    def install(self, tracker: Any) -> None:
+    def install(self, tracker: Any, switched: bool = False) -> None:
         """Bring events to ``tracker`` (a Delayer or an Observer, by its methods) from now on.
 
-        Covers every thread of the process, those that run already included.
+        Covers every thread of the process, those that run already included. A tracker that was
+        there before gets no more. With ``switched`` (a Delayer only) code is brought once to be
+        met, and after that only the events that `watch` asks for.
+
+        Raises:
+            RuntimeError: the mechanism cannot be had twice, which ``switched`` may need.
         """
 
     def uninstall(self) -> None:
@@ -48,6 +53,12 @@ class Backend(Protocol):
 
         Kinds as in `injector.plan.At`. ``call`` brings the returns of native calls with it. Kinds
         that the mechanism brings anyway are ignored, and so are those it does not have.
+        """
+
+    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+        """Where it was installed ``switched``: bring exactly these kinds of event of this code.
+
+        Kinds as for `arm`, and ``start``.
         """
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:

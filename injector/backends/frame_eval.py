@@ -39,7 +39,7 @@ class FrameEval:
         if not hasattr(self._core, "install_frame_eval"):
             raise RuntimeError("the compiled core hooks frame evaluation on Python 3.11 only")
 
-    def install(self, tracker: Any) -> None:
+    def install(self, tracker: Any, switched: bool = False) -> None:
         """Bring events to a tracker of the core.
 
         Raises:
@@ -53,6 +53,9 @@ class FrameEval:
 
     def arm(self, code: CodeType, kinds: Iterable[str]) -> None:
         """Nothing to do: the mechanism brings all events it has."""
+
+    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+        """Nothing to do: a target that rests costs 10 ns more than any other call."""
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:
         """All but back-edges can be reached."""

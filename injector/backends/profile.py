@@ -63,10 +63,14 @@ class Profile:
         self._natives = _Natives()
         self._observes = False
 
-    def install(self, tracker: Any) -> None:
+    def install(self, tracker: Any, switched: bool = False) -> None:
         """Set the profile function in this thread, the others that run, and all that will."""
-        self._tracker = tracker
+        again = self._tracker is not None
+        self._armed = {}
         self._observes = hasattr(tracker, "unwind")
+        self._tracker = tracker
+        if again:
+            return  # it is set in all threads already, and must not be in that of the injector
         everywhere = getattr(threading, "setprofile_all_threads", threading.setprofile)
         everywhere(self._event)
         sys.setprofile(self._event)
@@ -85,6 +89,12 @@ class Profile:
         """Pass on these kinds of event of this code."""
         known = self._armed.setdefault(id(code), (code, set()))
         known[1].update(kinds)
+
+    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+        """Pass on exactly these."""
+        self._armed.pop(id(code), None)
+        if kinds:
+            self.arm(code, kinds)
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:
         """All but back-edges can be reached."""

@@ -67,6 +67,36 @@ leave(PyObject *object, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyObject *
+meet(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 1);
+    return event_end(object, known ? delayer_meet(self, args[0]) : KEEP, self->disable);
+}
+
+static PyObject *
+switch_(PyObject *object, PyObject *changes)
+{
+    PyObject *pairs = PySequence_Fast(changes, "the changes are a list of (code, dose)");
+    if (pairs == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(pairs); at++) {
+        PyObject *pair = PySequence_Fast_GET_ITEM(pairs, at), *code;
+        double dose;
+        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!d", &PyCode_Type, &code, &dose)) {
+            PyErr_Format(PyExc_TypeError, "a change is a tuple (code, dose), not %R", pair);
+            Py_DECREF(pairs);
+            return NULL;
+        }
+        delayer_switch((struct delayer *)object, code, dose);
+    }
+    Py_DECREF(pairs);
+    delayer_forgive((struct delayer *)object);
+    Py_RETURN_NONE;
+}
+
+static PyObject *
 forked(PyObject *object, PyObject *counters)
 {
     struct delayer *self = (struct delayer *)object;
@@ -145,6 +175,8 @@ static PyMethodDef methods[] = {
     FAST("jump", jump, "JUMP: as call, and only backwards."),
     FAST("yield_", leave, "PY_YIELD: as call."),
     FAST("return_", leave, "PY_RETURN: as call."),
+    FAST("meet", meet, "PY_START where targets are watched one by one: asks what the code is."),
+    {"switch", switch_, METH_O, "Other doses for some code from now on; no debts."},
     {"forked", forked, METH_O, "In a forked child: other counters from now on, no debts."},
     {NULL, NULL, 0, NULL},
 };

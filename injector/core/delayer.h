@@ -6,7 +6,7 @@
 
 /* A delay at a site. */
 struct visit {
-    double ns[STATES]; /* to be added to the debts */
+    double ns[STATES]; /* to be added to the debts at a dose of 1 */
     double share;      /* of a wait, to be added to it as it turns out; 0: always ns[WAIT] */
     int present;       /* 0: there is no such visit */
     int is_call;       /* at a call instruction; known on 3.11 only, */
@@ -21,6 +21,7 @@ struct target {
     uint64_t seen;       /* calls, for ``every`` */
     uint64_t every;      /* only each Nth call adds its entry visit; at least 1 */
     int fixed;           /* pay at once, whatever the floor */
+    double dose;         /* what delays are multiplied by; 0: nothing is delayed or counted */
     struct visit entry, resume;
     Py_ssize_t units;    /* code units that site_of covers */
     uint16_t *site_of;   /* by offset / 2: index into sites plus 1, 0 none; owned */
@@ -35,7 +36,7 @@ struct delayer {
     uint64_t debtors;    /* and its threads: changes at a fork, the debts of before are nobody's */
     struct counters counters;
     struct window window;
-    int has_sites;       /* whether any target has */
+    int with_sites;      /* targets that are slowed and have sites; those gone still count */
     int64_t entry_ns, site_ns; /* what one callback costs */
     PyObject *resolve, *on_error, *disable;
 };
@@ -45,6 +46,15 @@ struct delayer {
 enum answer delayer_start(struct delayer *self, PyObject *code, PyObject *globals);
 enum answer delayer_resume(struct delayer *self, PyObject *code);
 enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset);
+
+/* Find out what code is, if that is not known: DISABLE, or FAILED with the target's exception. */
+enum answer delayer_meet(struct delayer *self, PyObject *code);
+
+/* Multiply the delays of a target by ``dose`` from now on; nothing for code that is none. */
+void delayer_switch(struct delayer *self, PyObject *code, double dose);
+
+/* Nobody owes anything any more. */
+void delayer_forgive(struct delayer *self);
 
 /* A frame of the target ends or yields; before delayer_site. */
 void delayer_end(struct delayer *self, const struct target *target);

@@ -9,6 +9,8 @@
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
 enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
+enum { CPU_NS = 1 };           /* of a progress point: the process' at the last call, or */
+#define PROGRESS_CPU_NS 50000  /* tracker.PROGRESS_CPU_NS */
 
 /* ---- paying ------------------------------------------------------------------------------- */
 
@@ -18,8 +20,10 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
 {
     static int64_t (*const spend[STATES])(int64_t) = {spin_gil, spin_nogil, wait_for};
     target->record.references++;
-    int64_t delivered = spend[state]((int64_t)thread->owed[state]);
-    thread->owed[state] -= (double)delivered;
+    double debt = thread->owed[state];
+    thread->owed[state] = 0.0; /* so that a switch meanwhile finds nothing to forgive */
+    int64_t delivered = spend[state]((int64_t)debt);
+    thread->owed[state] += debt - (double)delivered;
     if (self->counters.base != NULL) {
         uint64_t *counters = self->counters.base + WIDTH * target->slot;
         uint64_t now = (uint64_t)now_ns();
@@ -54,7 +58,8 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
         double ns = visit->ns[state];
         if (ns > 0.0) {
             ns = follow && state == WAIT ? waits_expect(thread, visit) : ns;
-            double debt = thread->owed[state] += ns;
+            ns = ns * target->dose - (state == GIL ? (double)event_ns : 0.0);
+            double debt = thread->owed[state] += ns > 0.0 ? ns : 0.0;
             if (unlikely(debt >= floor_ns[state] || (target->fixed && debt > 0.0))) {
                 pay(self, target, thread, state);
             }
@@ -94,7 +99,7 @@ make(void *tracker, PyObject *code, PyObject *spec)
     if (target == NULL) {
         return NULL;
     }
-    self->has_sites |= target->units > 0;
+    self->with_sites += target->units > 0 && target->dose > 0.0;
     return &target->record;
 }
 
@@ -130,6 +135,9 @@ progress(struct delayer *self, int64_t slot)
     uint64_t now = (uint64_t)now_ns();
     counters[CALLS]++;
     counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
+    if (now - counters[LAST_NS] > PROGRESS_CPU_NS) {
+        counters[CPU_NS] = (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+    }
     counters[LAST_NS] = now;
 }
 
@@ -152,7 +160,7 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
     if (unlikely(target->progress)) {
         progress(self, target->progress);
     }
-    if (target->slot) {
+    if (target->slot && target->dose > 0.0) {
         self->counters.base[WIDTH * target->slot + CALLS]++;
         int due = likely(target->every == 1) || ++target->seen % target->every == 0;
         visited(self, target, due ? &target->entry : &none, self->entry_ns);
@@ -169,7 +177,7 @@ delayer_resume(struct delayer *self, PyObject *code)
         return DISABLE;
     }
     begin(self, target);
-    if (target->slot && window_is_open(&self->window)) {
+    if (target->slot && target->dose > 0.0 && window_is_open(&self->window)) {
         visited(self, target, &target->resume, self->entry_ns);
     }
     return KEEP;
@@ -186,8 +194,41 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
     if (site == NULL) {
         return DISABLE;
     }
-    if (target->slot && window_is_open(&self->window)) {
+    if (target->slot && target->dose > 0.0 && window_is_open(&self->window)) {
         visited(self, target, site, self->site_ns);
     }
     return KEEP;
+}
+
+/* ---- switching ------------------------------------------------------------------------------ */
+
+enum answer
+delayer_meet(struct delayer *self, PyObject *code)
+{
+    struct target *target = NULL;
+    enum known known = record_get(code, self->serial, (struct record **)&target);
+    return known == UNKNOWN && meet(self, code, NULL, &target) == UNKNOWN ? FAILED : DISABLE;
+}
+
+void
+delayer_switch(struct delayer *self, PyObject *code, double dose)
+{
+    struct target *target = NULL;
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
+        return;
+    }
+    if (target->units > 0) {
+        self->with_sites += (dose > 0.0) - (target->dose > 0.0);
+    }
+    target->dose = dose > 0.0 ? dose : 0.0;
+}
+
+void
+delayer_forgive(struct delayer *self)
+{
+    for (struct thread *thread = threads_first(); thread != NULL; thread = thread->next) {
+        for (enum state state = GIL; thread->owner == self->debtors && state < STATES; state++) {
+            thread->owed[state] = 0.0;
+        }
+    }
 }

@@ -75,7 +75,7 @@ run_target(struct delayer *delayer, struct target *target, PyThreadState *tstate
 {
     PyObject *code = Py_NewRef((PyObject *)frame->f_code);
     PyObject *result;
-    if (likely(target->units == 0 && !target->waits)) {
+    if (likely((target->units == 0 && !target->waits) || target->dose == 0.0)) {
         result = frame_run(tstate, frame, throwflag, 0);
     }
     else {
@@ -148,7 +148,7 @@ watch_target(struct delayer *delayer, PyThreadState *tstate, running *frame, int
     struct target *target = NULL;
     PyObject *result = NULL;
     Py_INCREF(delayer);
-    if (delayer->has_sites && !throwflag && frame->owner != FRAME_OWNED_BY_GENERATOR) {
+    if (delayer->with_sites && !throwflag && frame->owner != FRAME_OWNED_BY_GENERATOR) {
         visit_caller(delayer, tstate);
     }
     if (begin(delayer, tstate, frame, throwflag, &target) == FAILED) {
@@ -168,10 +168,13 @@ static PyObject *
 watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
 {
     struct delayer *delayer = (struct delayer *)tracker;
-    struct record *record;
-    if (likely(!delayer->has_sites
-               && record_get((PyObject *)frame->f_code, delayer->serial, &record) == NOTHING)) {
-        return frame_hand_on(tstate, frame, throwflag);
+    struct target *target = NULL;
+    if (likely(!delayer->with_sites)) {
+        enum known known =
+            record_get((PyObject *)frame->f_code, delayer->serial, (struct record **)&target);
+        if (known == NOTHING || (known == RECORD && target->dose == 0.0 && !target->progress)) {
+            return frame_hand_on(tstate, frame, throwflag);
+        }
     }
     return watch_target(delayer, tstate, frame, throwflag);
 }

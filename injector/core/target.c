@@ -1,4 +1,4 @@
-/* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset). */
+/* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset[, dose]). */
 #include "target.h"
 
 #include "waits.h"
@@ -117,8 +117,9 @@ read_spec(struct target *target, const struct counters *counters, PyObject *spec
                      Py_TYPE(spec)->tp_name);
         return -1;
     }
-    if (!PyArg_ParseTuple(spec, "OOLpOOO;resolve must answer seven things", &slot, &progress, &every,
-                          &target->fixed, &entry, &resume, &sites)) {
+    target->dose = 1.0;
+    if (!PyArg_ParseTuple(spec, "OOLpOOO|d;resolve must answer seven things, or eight", &slot, &progress,
+                          &every, &target->fixed, &entry, &resume, &sites, &target->dose)) {
         return -1;
     }
     target->every = every < 1 ? 1 : (uint64_t)every;

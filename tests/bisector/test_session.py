@@ -33,6 +33,9 @@ class FakeExecutor:
         self.elapsed_s = elapsed_s
         FakeExecutor.made = (*FakeExecutor.made, self)
 
+    def close(self):
+        pass
+
     def recall(self, request, observed):
         self.recalled.append(request.seq)
 

@@ -66,7 +66,7 @@ def test_keywords_may_be_single_values_and_numbers():
         ("dose", "-25%", "--dose: '-25%' is not a fraction"),
         ("seed", "x", "--seed: 'x' is not a whole number"),
         ("seed", "-1", "--seed: '-1' is out of range"),
-        ("mode", "live", "--mode: 'live' is not a mode"),
+        ("mode", "alive", "--mode: 'alive' is not a mode"),
         ("strategy", "guess", "--strategy: there is no strategy 'guess'; give one of bisect, "),
         ("metric", "speed", "--metric: 'speed' is not a metric"),
         ("metric", "regex:(", "--metric: the pattern '(' is not a regular expression"),

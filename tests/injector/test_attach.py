@@ -255,7 +255,7 @@ PLANTED = """
 
 @pytest.mark.parametrize(
     ("mode", "module", "where"),
-    [("delay", "doses", "module_of"), ("discover", "sightings", "module_of")],
+    [("delay", "doses", "running_in"), ("discover", "sightings", "running_in")],
 )
 def test_an_exception_in_naming_never_reaches_the_program(
     attached: Attached, compiled: bool, mode: str, module: str, where: str

@@ -1,0 +1,297 @@
+"""A living target: started once, switched many times, measured while it runs.
+
+It knows processes, epochs and progress points, and nothing of experiments: `LiveRun.measure` says
+how long a unit of work took in one window and what the injector counted in it. A window begins when
+every process has followed the switch and some units have passed since, so that what was begun under
+other doses is over.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from bisector.observations import Delivered
+from bisector.warden import Ended, Launch, Warden
+from injector.control import Control
+from injector.follow import Follower, Progress, stems
+from injector.plan import Plan
+
+LOOK_S = 0.0005
+"""How often the page is looked at while something is awaited."""
+
+WAKE_S = 0.01
+"""How often a process that has not followed is woken again."""
+
+FOLLOW_S = 5.0
+"""How long a process may take to follow a switch."""
+
+
+class TargetEnded(Exception):
+    """The target has ended; `ended` says how."""
+
+    def __init__(self, ended: Ended) -> None:
+        super().__init__("the target has ended")
+        self.ended = ended
+
+
+class NotMeasured(Exception):
+    """The target lives, but this window says nothing; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How long a window lasts. ``settle``: units that are let pass after a switch first."""
+
+    settle: int
+    units: int
+    seconds: float
+    patience_s: float
+    """Without progress for this long a window is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one window showed; ``wall_s`` with switching and settling, ``cpu_s`` of all processes
+    (None where unknown)."""
+
+    time_per_unit_s: float
+    units: int
+    cpu_s: float | None
+    wall_s: float
+    delivered: dict[str, Delivered]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    progress: dict[Follower, Progress]
+    counted: dict[Follower, dict[str, tuple[int, ...]]]
+
+
+class LiveRun:
+    """See the module docstring. Use it as a context manager: leaving ends the target."""
+
+    def __init__(self, warden: Warden, launch: Launch, slot: Path, plan: Plan, room: int) -> None:
+        """Start it with ``plan``. ``room``: how many doses a plan may have.
+
+        Raises:
+            OSError: the slot cannot be written to.
+        """
+        self._warden = warden
+        self._slot = slot
+        self._plans = 1
+        self._followers: dict[str, Follower] = {}
+        self.control = Control(str(slot / "control"), room, create=True)
+        self.control.change({}, self._plans)
+        self._write(plan)
+        warden.start(launch)
+
+    # -- switching --------------------------------------------------------------------------------
+
+    def follow(self, plan: Plan) -> None:
+        """Replace the plan; all doses become 0."""
+        self._write(plan)
+        self._plans += 1
+        self.switch({})
+
+    def switch(self, doses: Mapping[int, float]) -> None:
+        """Delay these entries of the plan from now on, and no others."""
+        self._await(self.control.change(doses, self._plans))
+
+    def _await(self, epoch: int) -> None:
+        """Until every process has followed.
+
+        Raises:
+            TargetEnded: it has ended meanwhile.
+            NotMeasured: a process does not follow.
+        """
+        began = time.monotonic()
+        woken = 0.0
+        while True:
+            self.look()
+            late = [f for f in self._alive() if f.epoch < epoch]
+            if not late and self._alive():
+                return
+            now = time.monotonic()
+            if now - woken > WAKE_S:
+                woken = now
+                for follower in late:
+                    follower.wake()
+            if now - began > FOLLOW_S:
+                raise NotMeasured(
+                    f"{len(late)} of {len(self._alive())} processes did not follow a switch within "
+                    f"{FOLLOW_S:g} s"
+                )
+            time.sleep(LOOK_S)
+
+    # -- measuring --------------------------------------------------------------------------------
+
+    def measure(self, doses: Mapping[int, float], targets: Iterable[str], shape: Shape) -> Window:
+        """One window with these entries of the plan delayed.
+
+        Raises:
+            TargetEnded: it ended before the window did.
+            NotMeasured: no progress, or a process that does not follow.
+        """
+        began = time.monotonic()
+        self.switch(doses)
+        self.pass_units(shape.settle, 0.0, shape.patience_s)
+        before = self._moment(targets)
+        self.pass_units(shape.units, shape.seconds, shape.patience_s)
+        after = self._moment(targets)
+        rate, units = _rate(before, after)
+        return Window(
+            1.0 / rate,
+            units,
+            _cpu_s(before, after),
+            time.monotonic() - began,
+            _delivered(before, after),
+            len(self._alive()),
+        )
+
+    def pass_units(self, units: int, seconds: float, patience_s: float) -> int:
+        """Wait until so many units and seconds have passed; returns how many units have.
+
+        Raises:
+            TargetEnded: it has ended.
+            NotMeasured: nothing moves.
+        """
+        began = moved = time.monotonic()
+        first = last = self.units()
+        while True:
+            self.look()
+            now, count = time.monotonic(), self.units()
+            if count != last:
+                last, moved = count, now
+            if count - first >= units and now - began >= seconds:
+                return count - first
+            if now - moved > patience_s:
+                raise NotMeasured(
+                    "the progress point was never called"
+                    if last == 0
+                    else f"there was no progress for {patience_s:.3g} s"
+                )
+            time.sleep(LOOK_S)
+
+    def units(self) -> int:
+        """Calls of the progress point so far."""
+        return sum(f.progress().calls for f in self._followers.values())
+
+    @property
+    def errors(self) -> list[str]:
+        """What went wrong with the injector, in all processes."""
+        return [error for follower in self._followers.values() for error in follower.errors]
+
+    def look(self) -> None:
+        """Find new processes and new names.
+
+        Raises:
+            TargetEnded: the target has ended.
+        """
+        for stem in stems(str(self._slot / "records")):
+            if stem not in self._followers:
+                with contextlib.suppress(OSError):
+                    self._followers[stem] = follower = Follower(stem)
+                    follower.wake()
+        for follower in self._followers.values():
+            follower.read_names()
+        ended = self._warden.wait(0.0)
+        if ended is not None:
+            raise TargetEnded(ended)
+
+    def _alive(self) -> list[Follower]:
+        return [f for f in self._followers.values() if not f.has_ended]
+
+    def _moment(self, targets: Iterable[str]) -> _Moment:
+        followers = list(self._followers.values())
+        return _Moment(
+            {f: f.progress() for f in followers}, {f: f.counted(targets) for f in followers}
+        )
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """End the target, if it lives, and let go of its records."""
+        if self._warden.is_running:
+            self._warden.stop()
+            self._warden.wait()
+        for follower in self._followers.values():
+            follower.close()
+        self._followers.clear()
+        self.control.close()
+
+    def __enter__(self) -> LiveRun:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _write(self, plan: Plan) -> None:
+        """Processes may read it at any moment: they find the old one or the new one."""
+        path = self._slot / "plan.json"
+        fresh = path.with_suffix(".new")
+        fresh.write_text(plan.to_json(), encoding="utf-8")
+        fresh.replace(path)
+
+
+def _rate(before: _Moment, after: _Moment) -> tuple[float, int]:
+    """(units per second, units): from the last call before to the last call after, which is as
+    exact for calls that come in bursts as for single ones.
+
+    Processes that progress side by side have a rate each; where some came or went meanwhile, only
+    all of them together have one.
+
+    Raises:
+        NotMeasured: nothing passed.
+    """
+    rates, units, changed = [], 0, False
+    for follower, now in after.progress.items():
+        then = before.progress.get(follower)
+        if now.calls == 0:
+            continue
+        passed = now.calls - (then.calls if then else 0)
+        units += passed
+        changed |= passed == 0 or then is None or then.calls == 0
+        if then is not None and now.last_ns > then.last_ns:
+            rates.append(passed / ((now.last_ns - then.last_ns) / 1e9))
+    if rates and not changed:
+        return sum(rates), units
+    begin_ns = max((then.last_ns for then in before.progress.values()), default=0)
+    end_ns = max((now.last_ns for now in after.progress.values()), default=0)
+    if not begin_ns or end_ns <= begin_ns:
+        raise NotMeasured("the progress point was not called in the window")
+    return units / ((end_ns - begin_ns) / 1e9), units
+
+
+def _cpu_s(before: _Moment, after: _Moment) -> float | None:
+    """CPU seconds of all processes between the two; None where some came, went, or do not say."""
+    total_ns = 0
+    for follower, now in after.progress.items():
+        then = before.progress.get(follower)
+        if then is None or then.cpu_ns is None or now.cpu_ns is None:
+            return None
+        total_ns += now.cpu_ns - then.cpu_ns
+    return total_ns / 1e9
+
+
+def _delivered(before: _Moment, after: _Moment) -> dict[str, Delivered]:
+    """What the injector counted between the two, over all processes."""
+    delivered: dict[str, Delivered] = {}
+    for follower, targets in after.counted.items():
+        known = before.counted.get(follower, {})
+        for target, counters in targets.items():
+            calls, delays, delayed_ns, _, _, wait_ns, *_ = (
+                now - then for now, then in zip(counters, known.get(target, (0,) * 8), strict=True)
+            )
+            old = delivered.get(target, Delivered(0, 0, 0.0, 0.0))
+            delivered[target] = Delivered(
+                old.calls + calls,
+                old.delays + delays,
+                old.delayed_ns + delayed_ns,
+                (old.spun_ns or 0.0) + delayed_ns - wait_ns,
+            )
+    return delivered

@@ -1,0 +1,179 @@
+"""Reading what processes record while they run, over and over, without reading it all again.
+
+The tool's side of `injector.ledger` in live mode. Names are only ever appended, and counters lie in
+a file that the process has mapped: mapping it as well makes reading them a look at memory.
+"""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+from collections.abc import Iterable
+from time import clock_gettime_ns
+from typing import NamedTuple
+
+from .ledger import COUNTERS, SLOTS, WIDTH, ProcessRecord
+from .wire import decode
+
+_PROCESS = COUNTERS["process"]
+_DETACHED, _EPOCH, _SWITCHED = (
+    _PROCESS.index(name) for name in ("detached_ns", "epoch", "switched_ns")
+)
+
+
+class Progress(NamedTuple):
+    """Calls of the progress point, when the last one came (monotonic ns, 0 none), and the process'
+    CPU time then; where it has no progress point, its CPU time now, None where unknown."""
+
+    calls: int
+    last_ns: int
+    cpu_ns: int | None
+
+
+class Follower:
+    """One process of a running target: its names so far, its counters as they are, its ear."""
+
+    def __init__(self, stem: str) -> None:
+        """``stem``: the path of its records without suffix.
+
+        Raises:
+            OSError: they are not there (yet).
+        """
+        self.pid = int(os.path.basename(stem).partition("-")[0])
+        self.errors: list[str] = []
+        self._stem = stem
+        self._names = os.open(stem + ".names", os.O_RDONLY | os.O_CLOEXEC)
+        self._rest = b""
+        self._slots: dict[tuple[str, str], list[int]] = {}
+        self._pipe = -1
+        try:
+            counts = os.open(stem + ".counts", os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                size = SLOTS * WIDTH * 8
+                self._map = mmap.mmap(counts, size, access=mmap.ACCESS_READ)
+            finally:
+                os.close(counts)
+        except (OSError, ValueError) as error:
+            os.close(self._names)
+            raise OSError(f"{stem}.counts is not complete: {error}") from error
+        self._counters = memoryview(self._map).cast("Q")
+
+    def wake(self) -> bool:
+        """Have the process look at the page; False while it does not listen."""
+        try:
+            if self._pipe < 0:
+                self._pipe = os.open(
+                    self._stem + ".wake", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC
+                )
+            os.write(self._pipe, b".")
+        except BlockingIOError:
+            return True  # full of wake-ups that it has not got round to
+        except OSError as error:
+            if error.errno not in (errno.ENXIO, errno.ENOENT, errno.EPIPE):
+                raise
+            return False
+        return True
+
+    @property
+    def epoch(self) -> int:
+        """The last change of the page that the process has followed."""
+        return self._counters[_EPOCH]
+
+    @property
+    def switched_ns(self) -> int:
+        """When it did, monotonic."""
+        return self._counters[_SWITCHED]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it watches no more, or is gone."""
+        if self._counters[_DETACHED]:
+            return True
+        try:
+            with open(f"/proc/{self.pid}/stat", "rb") as file:
+                return file.read().rpartition(b")")[2].split()[:1] in ([b"Z"], [b"X"])
+        except OSError:
+            return True
+
+    def read_names(self) -> None:
+        """Take in what has been announced since."""
+        while data := os.read(self._names, 1 << 20):
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            for raw in lines:
+                line = decode(raw.decode())
+                kind = line.get("kind")
+                if kind == "error":
+                    self.errors.append(f"{line.get('type')}: {line.get('message')}")
+                elif kind in ("target", "progress"):
+                    self._slots.setdefault((kind, line["target"]), []).append(line["slot"])
+
+    def progress(self) -> Progress:
+        """How far the process has come."""
+        calls = last_ns = cpu_ns = 0
+        for (kind, _), slots in self._slots.items():
+            for slot in slots if kind == "progress" else ():
+                at = slot * WIDTH
+                calls += self._counters[at]
+                if self._counters[at + 7] > last_ns:
+                    last_ns, cpu_ns = self._counters[at + 7], self._counters[at + 1]
+        return Progress(calls, last_ns, cpu_ns or self._cpu_ns())
+
+    def _cpu_ns(self) -> int | None:
+        """CPU time of the process now; None if that is not to be had any more."""
+        try:
+            return clock_gettime_ns((~self.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
+        except OSError:
+            return None
+
+    def counted(self, targets: Iterable[str]) -> dict[str, tuple[int, ...]]:
+        """The counters of these targets, as `injector.ledger.COUNTERS` names them."""
+        found: dict[str, tuple[int, ...]] = {}
+        for target in targets:
+            for slot in self._slots.get(("target", target), ()):
+                new = tuple(self._counters[slot * WIDTH : (slot + 1) * WIDTH])
+                old = found.get(target, (0,) * WIDTH)
+                found[target] = tuple(a + b for a, b in zip(old, new, strict=True))
+        return found
+
+    def close(self) -> None:
+        """Let go of its files; a process that still listens takes it for the tool's end."""
+        for file in (self._names, self._pipe):
+            if file >= 0:
+                os.close(file)
+        self._pipe = self._names = -1
+        self._counters.release()
+        self._map.close()
+
+
+_LEVELS = {"site": 4}
+"""Counters from this one on are states, not sums, and first and last times are times of day."""
+
+
+def between(before: list[ProcessRecord], after: list[ProcessRecord]) -> list[ProcessRecord]:
+    """What was counted between two readings of the records of the same run."""
+    known = {
+        (record.header["pid"], record.header["start_ns"], entry.slot): entry.counters
+        for record in before
+        for entry in record.entries
+        if entry.slot
+    }
+    for record in after:
+        for entry in record.entries:
+            then = known.get((record.header["pid"], record.header["start_ns"], entry.slot))
+            if then is not None:
+                sums = _LEVELS.get(entry.kind, 6)
+                entry.counters = (
+                    *(max(b - a, 0) for a, b in zip(then, entry.counters[:sums], strict=False)),
+                    *entry.counters[sums:],
+                )
+    return after
+
+
+def stems(directory: str) -> list[str]:
+    """The processes that have begun to leave records there, by the stem of their files."""
+    return [
+        os.path.join(directory, name.removesuffix(".names"))
+        for name in os.listdir(directory)
+        if name.endswith(".names")
+    ]

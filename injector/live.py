@@ -1,0 +1,88 @@
+"""Live mode, in the target: a thread that sleeps until the tool switches something.
+
+The thread reads a named pipe that nobody else reads, so it costs nothing until it is woken, and
+learns at once when the tool is gone: then the process runs on at full speed. What is wanted stands
+in the shared page (`injector.control`); a wake-up only says that it has changed, so none that gets
+lost while the thread is away for a fork matters: it looks first.
+
+A process that starts meanwhile is not delayed until the tool has found its pipe. One that is forked
+goes on as its parent was at that moment.
+"""
+
+from __future__ import annotations
+
+import os
+from time import monotonic_ns
+
+from .hidden_thread import HiddenThread
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from .control import Control
+    from .ledger import Ledger
+
+_EPOCH, _SWITCHED_NS = 3, 4
+"""Counters of the process in its ledger."""
+
+
+class Live:
+    """One process' ear. ``attachment`` is told what to do; see `injector.attach.Attachment`."""
+
+    def __init__(
+        self, attachment: Any, control: Control, on_error: Callable[[BaseException], None]
+    ) -> None:
+        """The plan file, as it is now, is taken to be in force."""
+        self._attachment = attachment
+        self._control = control
+        self._pipe = ""
+        self._plan = control.plan
+        self._thread = HiddenThread(self._listen, on_error, self._wake)
+
+    def start(self, ledger: Ledger) -> None:
+        """Listen at the pipe of this ledger."""
+        self._ledger = ledger
+        pipe = ledger.names_path.removesuffix(".names") + ".wake"
+        if pipe != self._pipe:
+            os.mkfifo(pipe, 0o600)
+            self._pipe = pipe
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop listening; what is in force stays."""
+        self._thread.stop()
+
+    def _wake(self) -> None:
+        # Opened for both, it neither blocks nor fails, whether or not the thread has it open yet.
+        pipe = os.open(self._pipe, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            os.write(pipe, b".")
+            self._thread.wait(0.5)
+        finally:
+            os.close(pipe)
+
+    def _listen(self) -> None:
+        pipe = os.open(self._pipe, os.O_RDONLY | os.O_CLOEXEC)  # until the tool opens it, too
+        try:
+            while not self._thread.stopping:
+                self._look()
+                if not os.read(pipe, 4096) and not self._thread.stopping:
+                    self._attachment.let_go()
+                    return
+        finally:
+            os.close(pipe)
+
+    def _look(self) -> None:
+        """Do what the page says, and say so."""
+        control, counters = self._control, self._ledger.counters
+        epoch, plan = control.epoch, control.plan
+        if counters[_EPOCH] == epoch:
+            return
+        if plan != self._plan:
+            self._plan = plan
+            self._attachment.follow_plan()
+        self._attachment.switch(control)
+        counters[_SWITCHED_NS] = monotonic_ns()
+        counters[_EPOCH] = epoch
