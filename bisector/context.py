@@ -71,6 +71,7 @@ def context_of(
         run_directory=run_directory,
         environment={
             **meta["environment"],
+            "mode": meta.get("mode"),
             "target_python": calibration.get("python"),
             "backend": calibration.get("backend"),
             "backend_reason": calibration.get("reason"),

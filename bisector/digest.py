@@ -43,6 +43,7 @@ class _Code:
     seconds: list[float]
     first_ns: int
     last_ns: int
+    watching_s: float
     sites: dict[tuple[str, int], list[float]] = field(default_factory=dict)
 
 
@@ -139,6 +140,7 @@ def digest(
         processes=len(records),
         gil_s=sum(code.seconds[0] for code in codes),
         nogil_s=sum(code.seconds[1] for code in codes),
+        watching_s=sum(code.watching_s for code in codes),
         lanes=sum(len(record.of("thread")) for record in records),
         backend=str(header.get("backend", "")),
         compiled=bool(header.get("compiled", False)),
@@ -164,6 +166,7 @@ def _code(entry: Entry, process: str, overheads: dict[str, float]) -> _Code:
         seconds=[own / 1e9, nogil / 1e9, wait / 1e9],
         first_ns=first_ns,
         last_ns=last_ns,
+        watching_s=watching / 1e9,
     )
 
 

@@ -17,6 +17,7 @@ and hardly at all where they are not asked to."""
 SLOWED = ("profile",)
 """Backends that always do."""
 
+MOST_DISTURBED = 4.0
 MOST_SLOWED = 5.0
 """Times by which being watched slows bytecode at most: what looks worse is chance."""
 
@@ -130,6 +131,8 @@ class Discovery:
     gil_s: float = 0.0
     nogil_s: float = 0.0
     """Own time of all functions in the whole run, or window, not per unit."""
+    watching_s: float = 0.0
+    """CPU time that watching itself took, by what its events cost."""
     cpu_units: float = 1.0
     """What that is for, as `bisector.observations.RunObserved.units` counts: one run, or units."""
     cores: int = 0
@@ -179,6 +182,32 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
         for function in discovery.functions
     )
     return replace(discovery, functions=functions, warnings=warnings)
+
+
+def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -> Discovery:
+    """The same with own CPU times as they are when processors are as fast as usual: discovery is
+    short, and may fall into a moment when they are not.
+
+    Args:
+        cpu_s: CPU seconds of all processes while it was made; None where unknown.
+        usual_s: CPU seconds per unit while nobody watches and nothing is delayed; None likewise.
+    """
+    if cpu_s is None or usual_s is None:
+        return discovery
+    worked_s = max(cpu_s - discovery.watching_s, 0.1 * cpu_s)
+    factor = min(
+        max(usual_s * discovery.cpu_units / worked_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED
+    )
+    functions = tuple(
+        _with_cpu(function, {code.line: factor for code in function.codes})
+        for function in discovery.functions
+    )
+    return replace(
+        discovery,
+        functions=functions,
+        gil_s=factor * discovery.gil_s,
+        nogil_s=factor * discovery.nogil_s,
+    )
 
 
 def timed_by(placed: Discovery, bare: Discovery) -> Discovery:

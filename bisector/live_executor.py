@@ -12,29 +12,26 @@ moment (discovery), and from then on it runs undisturbed but for what each windo
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 from bisector.calibration import Calibration
-from bisector.digest import digest
-from bisector.discovery import SLOWED_BY_SITES
 from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.executor import RunFailed, how_it_ended, prepare
+from bisector.first_look import FirstLook
 from bisector.live_run import LiveRun, NotMeasured, Shape, TargetEnded, Window
 from bisector.metric import Metric, MetricSpec, progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.settings import Settings
 from bisector.warden import Ended, Launch, Warden
-from bisector.workload import Workload, usable_cores
-from injector.follow import between
-from injector.ledger import read_records
-from injector.plan import Plan
+from bisector.workload import Workload
 
 SETTLE_UNITS = 2
+"""Units that are let pass after a switch: what was begun under other doses is over then."""
+
 LEAST_UNITS = 7
 LEAST_S = 0.02
 """A window lasts this many units, and this long at least.
@@ -43,19 +40,13 @@ Not longer where it is noisy: disturbances last for some tenths of a second, and
 has to lie closer together than that.
 """
 
-AGREE = 0.15
-"""Two stretches of work whose rates differ by less are taken for steady."""
+CALIBRATION_WINDOW = 4
+"""How many times as long the first undelayed windows are: what work usually costs is read there."""
 
-STRETCHES = 12
-"""After this many it goes on as it is: blocks are compared within themselves."""
-
-STRETCH_S = 0.05
-DISCOVERY_UNITS = 30
-DISCOVERY_S = 0.5
 PATIENCE_S = 5.0
 PATIENCE_UNITS = 40.0
 RESTARTS = 3
-"""How often in a row a target may end before a window was had."""
+"""How often in a row a target may end before a window was had, or something else learnt."""
 
 
 class LiveExecutor:
@@ -80,14 +71,16 @@ class LiveExecutor:
         self.slot = slot
         self.calibration = calibration
         self.elapsed_s = elapsed_s
-        self.progress = MetricSpec.parse(settings.metric).detail
         self.metric = metric
+        spec = MetricSpec.parse(settings.metric)
+        self._first = FirstLook(
+            slot, calibration, settings, metric.detail if metric else spec.detail
+        )
         self._discoveries: dict[bool, RunObserved] = {}
         self._run: LiveRun | None = None
         self._universes: dict[bool, Universe] = {}
         self._universe: Universe | None = None
         self._unit_s = 0.0
-        self._warm_units = 0
         self._warnings: list[str] = []
         self._warned: set[str] = set()
 
@@ -96,14 +89,14 @@ class LiveExecutor:
 
         Raises:
             Interrupted: the target was stopped on the user's request.
-            RunDirectoryError: the disk is full or no longer writable.
+            NoUnit: the progress point was to be found, and there is none; the target has ended.
         """
         try:
             observed = self._serve(request)
         except (RunFailed, NotMeasured) as failure:
             observed = RunObserved(request.seq, "failed", 0.0, 0.0, reason=str(failure))
         if observed.status == "ok":
-            self.metric = self.metric or progress_metric(self.progress)
+            self.metric = self.metric or progress_metric(self._first.progress, self._first.why)
         observed = replace(observed, elapsed_s=self.elapsed_s())
         self.recall(request, observed)
         return observed
@@ -130,7 +123,9 @@ class LiveExecutor:
     # -- one request ------------------------------------------------------------------------------
 
     def _serve(self, request: RunRequest) -> RunObserved:
-        for _ in range(RESTARTS):
+        in_vain = 0
+        while in_vain < RESTARTS:
+            learnt = self._first.learnt
             try:
                 run = self._running(request.block)
                 if request.purpose == "discover":
@@ -139,6 +134,7 @@ class LiveExecutor:
                 return self._window(run, request)
             except TargetEnded as end:
                 self._ended(end.ended)
+                in_vain += learnt == self._first.learnt
         raise RunFailed(
             "the program ends before one window of its work could be measured; let it run longer, "
             "or measure whole runs with --mode runs"
@@ -150,7 +146,7 @@ class LiveExecutor:
             run.follow(universe.plan)
             self._universe = universe
         doses = universe.doses(request.targets, request.dose) if request.dose > 0.0 else {}
-        window = run.measure(doses, request.targets, self._shape(request.dose))
+        window = run.measure(doses, request.targets, self._shape(request))
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
         return RunObserved(
@@ -186,15 +182,17 @@ class LiveExecutor:
                 placed,
                 waits=request.waits,
                 delay_ns=self.settings.delay_ns,
-                progress=self.progress,
+                progress=self._first.progress,
                 event_ns=self.calibration.event_ns,
             )
         return universe
 
-    def _shape(self, dose: float = 0.0) -> Shape:
-        """How long a window is, for code that takes (1 + dose) times as long at most."""
-        patience_s = max(PATIENCE_S, PATIENCE_UNITS * self._unit_s * (1.0 + dose))
-        return Shape(SETTLE_UNITS, LEAST_UNITS, LEAST_S, patience_s)
+    def _shape(self, request: RunRequest) -> Shape:
+        """How long a window is."""
+        # Code that takes (1 + dose) times as long makes the unit take as many times at most.
+        patience_s = max(PATIENCE_S, PATIENCE_UNITS * self._unit_s * (1.0 + request.dose))
+        longer = CALIBRATION_WINDOW if request.purpose in ("discard", "baseline") else 1
+        return Shape(SETTLE_UNITS, longer * LEAST_UNITS, longer * LEAST_S, patience_s)
 
     # -- the target's life ------------------------------------------------------------------------
 
@@ -209,15 +207,13 @@ class LiveExecutor:
             self._run.look()
             return self._run
         self._prepare()
-        universe = None
-        if self._discoveries:
-            universe = self._universe_for(RunRequest(0, "baseline", 0))
-        plan = universe.plan if universe else self._watching(sites=True)
+        universe = self._universe_for(RunRequest(0, "baseline", 0)) if self._discoveries else None
+        plan = universe.plan if universe else self._first.plan()
         self._run = run = LiveRun(self.warden, self._launch(block), self.slot, plan, room=1 << 18)
         self._universe = universe
-        self._await_steady(run)
-        if universe is None:
-            self._discover(run)
+        self._first.look(run)
+        if not self._discoveries:
+            self._discoveries = dict(self._first.discoveries)
         return run
 
     def _launch(self, block: int) -> Launch:
@@ -230,61 +226,6 @@ class LiveExecutor:
             outlives=True,
         )
 
-    def _watching(self, sites: bool) -> Plan:
-        return Plan(mode="discover", sites=sites, live=True, progress=self.progress)
-
-    def _await_steady(self, run: LiveRun) -> None:
-        """Until two stretches of work in a row take as long; the next time, as many units."""
-        patience_s = self.settings.timeout_s or max(60.0, self.settings.budget_s)
-        warm_s = self.settings.warmup_s
-        if self._warm_units:
-            run.pass_units(self._warm_units, warm_s, patience_s)
-            return
-        run.pass_units(1, warm_s, patience_s)
-        units, before = 1, 0.0
-        for _ in range(STRETCHES):
-            began = time.monotonic()
-            passed = run.pass_units(LEAST_UNITS, STRETCH_S, patience_s)
-            rate = passed / (time.monotonic() - began)
-            units += passed
-            if abs(rate - before) < AGREE * rate:
-                break
-            before = rate
-        self._warm_units = max(units - LEAST_UNITS, 1)
-
-    def _discover(self, run: LiveRun) -> None:
-        """Count what it does for a moment; afterwards it runs unwatched."""
-        self._discoveries[True] = self._counted(run, sites=True)
-        found = self._discoveries[True].discovery
-        if found is not None and found.backend in SLOWED_BY_SITES:
-            run.follow(self._watching(sites=False))
-            self._discoveries[False] = self._counted(run, sites=False)
-        self._universe = self._universe_for(RunRequest(0, "baseline", 0))
-        run.follow(self._universe.plan)
-
-    def _counted(self, run: LiveRun, sites: bool) -> RunObserved:
-        opened_s, before = time.monotonic(), read_records(self.slot / "records")
-        units = run.pass_units(DISCOVERY_UNITS, DISCOVERY_S, PATIENCE_S)
-        closed_s, after = time.monotonic(), read_records(self.slot / "records")
-        time_per_unit_s = (closed_s - opened_s) / units
-        found = digest(
-            between(before, after),
-            time_per_unit_s=time_per_unit_s,
-            window=(opened_s, closed_s),
-            whole_run_is_unit=False,
-            overheads=self.calibration.discover_ns,
-        )
-        found = replace(found, cores=usable_cores(), sites=sites, cpu_units=float(units))
-        return RunObserved(
-            0,
-            "ok",
-            0.0,
-            closed_s - opened_s,
-            value=1.0 / time_per_unit_s,
-            time_per_unit_s=time_per_unit_s,
-            discovery=found,
-        )
-
     def _ended(self, ended: Ended) -> None:
         """The target has ended by itself: that is no failure if it says so.
 
@@ -293,7 +234,7 @@ class LiveExecutor:
             Interrupted: it was stopped on the user's request.
         """
         output, errors = tail(self.slot / "stdout"), tail(self.slot / "stderr")
-        attached = bool(self._run and self._run.units())
+        has_moved = not self._first.is_known or bool(self._run and self._run.units())
         records = any((self.slot / "records").iterdir())
         self.close()
         self._clear()
@@ -306,10 +247,10 @@ class LiveExecutor:
             raise RunFailed(f"the benchmark {how_it_ended(ended)}{words}")
         if not records:
             raise RunFailed(self.workload.why_nothing_attached())
-        if not attached:
+        if not has_moved:
             raise RunFailed(
-                f"the progress point {self.progress} was never called; name a function that every "
-                "unit of work calls"
+                f"the progress point {self._first.progress} was never called; name a function that "
+                "every unit of work calls"
             )
 
     def _prepare(self) -> None:
@@ -324,3 +265,16 @@ class LiveExecutor:
         if sentence not in self._warned:
             self._warned.add(sentence)
             self._warnings.append(sentence)
+
+
+def mode_of(settings: Settings) -> str:
+    """What the settings ask for: ``auto`` only where it is to be seen whether windows can be had.
+
+    Whoever names what a run prints, its time, or a part of it wants runs measured.
+    """
+    if settings.mode != "auto":
+        return settings.mode
+    if settings.metric.startswith("progress:"):
+        return "live"
+    wants_runs = settings.metric != "auto" or settings.lower_is_better or settings.duration_s
+    return "runs" if wants_runs else "auto"

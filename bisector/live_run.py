@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bisector.observations import Delivered
+from bisector.unit import Count
 from bisector.warden import Ended, Launch, Warden
 from injector.control import Control
 from injector.follow import Follower, Progress, stems
@@ -85,6 +86,9 @@ class LiveRun:
         self._slot = slot
         self._plans = 1
         self._followers: dict[str, Follower] = {}
+        self._ended: Ended | None = None
+        self.point = ""
+        """The function whose calls are the units of work, ``module:qualname``."""
         self.control = Control(str(slot / "control"), room, create=True)
         self.control.change({}, self._plans)
         self._write(plan)
@@ -179,7 +183,23 @@ class LiveRun:
 
     def units(self) -> int:
         """Calls of the progress point so far."""
-        return sum(f.progress().calls for f in self._followers.values())
+        return sum(f.progress(self.point).calls for f in self._followers.values())
+
+    def cpu_s(self) -> float | None:
+        """CPU seconds of all processes so far; None where some do not say."""
+        spent = [follower.cpu_ns() for follower in self._followers.values()]
+        return None if None in spent else sum(filter(None, spent)) / 1e9
+
+    def count(self) -> Count:
+        """Calls of every function while everything is watched."""
+        return Count(
+            time.monotonic(),
+            {
+                (follower.key, slot): calls
+                for follower in self._followers.values()
+                for slot, calls in follower.calls().items()
+            },
+        )
 
     @property
     def errors(self) -> list[str]:
@@ -199,9 +219,9 @@ class LiveRun:
                     follower.wake()
         for follower in self._followers.values():
             follower.read_names()
-        ended = self._warden.wait(0.0)
-        if ended is not None:
-            raise TargetEnded(ended)
+        self._ended = self._ended or self._warden.wait(0.0)
+        if self._ended is not None:
+            raise TargetEnded(self._ended)
 
     def _alive(self) -> list[Follower]:
         return [f for f in self._followers.values() if not f.has_ended]
@@ -209,7 +229,8 @@ class LiveRun:
     def _moment(self, targets: Iterable[str]) -> _Moment:
         followers = list(self._followers.values())
         return _Moment(
-            {f: f.progress() for f in followers}, {f: f.counted(targets) for f in followers}
+            {f: f.progress(self.point) for f in followers},
+            {f: f.counted(targets) for f in followers},
         )
 
     # -- the end ----------------------------------------------------------------------------------

@@ -7,12 +7,12 @@ is `bisector.statistics.fit`, on times that no longer know of it.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bisector.disturbance import Disturbance
+from bisector.disturbance import LEAST_LEFT, Disturbance
 from bisector.statistics import CONTROL, Fit, fit
 
 
@@ -23,6 +23,7 @@ class _Run:
     time_s: float
     cpu_s: float | None
     targets: frozenset[str]
+    delay_s: float
 
 
 class Measurements:
@@ -48,6 +49,7 @@ class Measurements:
         time_per_unit_s: float,
         cpu_s: float | None = None,
         targets: frozenset[str] = frozenset(),
+        delay_s: float = 0.0,
     ) -> None:
         """Record one run.
 
@@ -55,11 +57,12 @@ class Measurements:
             time_per_unit_s: positive and finite.
             cpu_s: of all its processes, without what delays were given there; None where unknown.
             targets: what was slowed.
+            delay_s: by how much, per unit, as counted.
         """
         if not (time_per_unit_s > 0.0 and math.isfinite(time_per_unit_s)):
             raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
         known = cpu_s if cpu_s is not None and cpu_s > 0.0 else None
-        self._runs.append(_Run(arm, block, time_per_unit_s, known, targets))
+        self._runs.append(_Run(arm, block, time_per_unit_s, known, targets, delay_s))
         self._fit = None
 
     def count(self, arm: Hashable) -> int:
@@ -77,19 +80,35 @@ class Measurements:
         known, dof = self.noise
         if self._disturbance.matters:  # what is known beforehand is the noise without it
             known = max(known, self._disturbance.noise)
-        return fit([(run.arm, run.block, math.log(run.time_s)) for run in self._runs], known, dof)
+        return fit(self._rows([run.time_s for run in self._runs]), known, dof)
+
+    def _rows(self, times_s: Sequence[float]) -> list[tuple[Hashable, int, float]]:
+        """What is fitted. Windows of one arm hold work that differs, and so do the delays that
+        fall into them; what a delay more or less does is known from the arm itself."""
+        even = list(times_s)
+        control = [t for run, t in zip(self._runs, times_s, strict=True) if run.arm == CONTROL]
+        for arm in {run.arm for run in self._runs} - {CONTROL} if control else ():
+            members = [i for i, run in enumerate(self._runs) if run.arm == arm]
+            usual_s = float(np.mean([self._runs[i].delay_s for i in members]))
+            if usual_s <= 0.0:
+                continue
+            added_s = float(np.mean([times_s[i] for i in members]) - np.mean(control))
+            reached = min(max(added_s / usual_s, 0.0), 1.0)
+            for i in members:
+                excess_s = reached * (self._runs[i].delay_s - usual_s)
+                even[i] = max(times_s[i] - excess_s, LEAST_LEFT * times_s[i])
+        return [(r.arm, r.block, math.log(t)) for r, t in zip(self._runs, even, strict=True)]
 
     def _undisturbed(self) -> Fit:
         """With what disturbed each run taken out, and the doubt about that in the covariance."""
         measured, disturbance = self._as_measured(), self._disturbance
         others = {run.arm for run in self._runs if not self._can_be_adjusted(run)} - {CONTROL}
-        rows, excess = [], []
+        times, excess = [], []
         for run in self._runs:
             excess_s = 0.0 if run.cpu_s is None else disturbance.excess_s(run.cpu_s)
-            time_s = disturbance.without(run.time_s, excess_s)
-            rows.append((run.arm, run.block, math.log(time_s)))
-            excess.append(excess_s / time_s)
-        found = fit(rows, *self.noise)
+            times.append(disturbance.without(run.time_s, excess_s))
+            excess.append(excess_s / times[-1])
+        found = fit(self._rows(times), *self.noise)
         of_arm = [
             float(np.mean([e for run, e in zip(self._runs, excess, strict=True) if run.arm == arm]))
             for arm in found.arms

@@ -166,9 +166,11 @@ def resolve(spec: MetricSpec, lower_is_better: bool, output: RunOutput) -> Metri
     return metric
 
 
-def progress_metric(target: str) -> Metric:
-    """The rate of a progress point: calls of a function, ``module:qualname``."""
-    return Metric("progress", target, target, "calls/s", f"progress:{target}", True)
+def progress_metric(target: str, why: str = "") -> Metric:
+    """The rate of a progress point: calls of a function, ``module:qualname``; ``why`` it is taken
+    where the user did not name it."""
+    source = f"auto: {why}" if why else f"progress:{target}"
+    return Metric("progress", target, target, "calls/s", source, True)
 
 
 def _checked_pattern(pattern: str) -> str:

@@ -20,6 +20,7 @@ from typing import Any
 
 from bisector import __version__
 from bisector.answer import Answer, StopReason
+from bisector.auto_executor import AutoExecutor
 from bisector.calibration import Calibration, calibrate
 from bisector.context import context_of, describe
 from bisector.crash import crash_log
@@ -29,7 +30,7 @@ from bisector.events import Event, PhaseBegan, RunBegan, RunEnded, Warned
 from bisector.executor import RunExecutor
 from bisector.interrupts import Interrupts
 from bisector.journal import Journal
-from bisector.live_executor import LiveExecutor
+from bisector.live_executor import LiveExecutor, mode_of
 from bisector.metric import Metric
 from bisector.observations import RunObserved, RunRequest
 from bisector.reproduction import write_plans
@@ -183,7 +184,9 @@ class Session:
                     break
                 if executor.metric is not known and executor.metric is not None:
                     self.meta["metric"] = executor.metric.to_dict()
-                    self.journal.append(wanted, observed, {"metric": self.meta["metric"]})
+                    self.meta["mode"] = executor.mode
+                    noted = {name: self.meta[name] for name in ("metric", "mode")}
+                    self.journal.append(wanted, observed, noted)
                 else:
                     self.journal.append(wanted, observed)
                 self._tell(observed)
@@ -193,10 +196,9 @@ class Session:
                 self._pass_on()
             self.interrupted = interrupts.asked
 
-    def _executor(self, workload: Workload, warden: Warden) -> RunExecutor | LiveExecutor:
+    def _executor(self, workload: Workload, warden: Warden) -> AutoExecutor:
         assert self.directory is not None
-        kind = LiveExecutor if self.settings.mode == "live" else RunExecutor
-        return kind(
+        arguments = (
             self.settings,
             workload,
             warden,
@@ -204,6 +206,11 @@ class Session:
             self._calibration(workload),
             self.elapsed_s,
             self._metric(),
+        )
+        return AutoExecutor(
+            lambda: LiveExecutor(*arguments),
+            lambda: RunExecutor(*arguments),
+            self.meta.get("mode") or mode_of(self.settings),
         )
 
     def _replay(self) -> None:

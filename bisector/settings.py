@@ -132,9 +132,10 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.dose is not None and settings.delay_ns is not None:
         raise UsageError("--dose and --delay exclude each other; give one of them")
-    if settings.mode == "live" and not settings.metric.startswith("progress:"):
+    if settings.mode == "live" and not settings.metric.startswith(("progress:", "auto")):
         raise UsageError(
-            "--mode live needs a progress point; give --metric progress:MODULE:QUALNAME"
+            f"--mode live measures a progress point, not --metric {settings.metric}; "
+            "give --metric progress:MODULE:QUALNAME, or leave it out"
         )
     if settings.metric.startswith("progress:") and settings.lower_is_better:
         raise UsageError("--lower-is-better does not go with progress:, which is a rate; drop it")

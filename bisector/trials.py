@@ -133,7 +133,10 @@ class Trials:
         if arm is None:
             self.measurements.add(CONTROL, block, time_s, observed.own_cpu_s)
             return
-        self.measurements.add(arm, block, time_s, observed.own_cpu_s, arm.targets)
+        delay_s = sum(each.delayed_ns for each in observed.delivered.values()) / 1e9
+        self.measurements.add(
+            *(arm, block, time_s, observed.own_cpu_s, arm.targets), delay_s / observed.units
+        )
         each = self._delivered.setdefault(arm, {})
         for target, new in observed.delivered.items():
             old = each.get(target, Delivered(0, 0, 0.0))

@@ -20,6 +20,7 @@ _PROCESS = COUNTERS["process"]
 _DETACHED, _EPOCH, _SWITCHED = (
     _PROCESS.index(name) for name in ("detached_ns", "epoch", "switched_ns")
 )
+_CPU_NS, _LAST_NS = (COUNTERS["progress"].index(name) for name in ("cpu_ns", "last_ns"))
 
 
 class Progress(NamedTuple):
@@ -40,7 +41,8 @@ class Follower:
         Raises:
             OSError: they are not there (yet).
         """
-        self.pid = int(os.path.basename(stem).partition("-")[0])
+        self.key = os.path.basename(stem)
+        self.pid = int(self.key.partition("-")[0])
         self.errors: list[str] = []
         self._stem = stem
         self._names = os.open(stem + ".names", os.O_RDONLY | os.O_CLOEXEC)
@@ -105,21 +107,35 @@ class Follower:
                 kind = line.get("kind")
                 if kind == "error":
                     self.errors.append(f"{line.get('type')}: {line.get('message')}")
-                elif kind in ("target", "progress"):
+                elif kind in ("target", "progress", "function"):
                     self._slots.setdefault((kind, line["target"]), []).append(line["slot"])
 
-    def progress(self) -> Progress:
-        """How far the process has come."""
-        calls = last_ns = cpu_ns = 0
-        for (kind, _), slots in self._slots.items():
-            for slot in slots if kind == "progress" else ():
-                at = slot * WIDTH
-                calls += self._counters[at]
-                if self._counters[at + 7] > last_ns:
-                    last_ns, cpu_ns = self._counters[at + 7], self._counters[at + 1]
-        return Progress(calls, last_ns, cpu_ns or self._cpu_ns())
+    def progress(self, point: str) -> Progress:
+        """How far the process has come, by the calls of ``point``.
 
-    def _cpu_ns(self) -> int | None:
+        While everything is watched it is a function like any other.
+        """
+        counters = self._counters
+        calls = last_ns = cpu_ns = 0
+        for kind in ("function", "progress"):
+            for slot in self._slots.get((kind, point), ()):
+                at = slot * WIDTH
+                calls += counters[at]
+                if counters[at + _LAST_NS] > last_ns:
+                    last_ns = counters[at + _LAST_NS]
+                    cpu_ns = counters[at + _CPU_NS] if kind == "progress" else 0
+        return Progress(calls, last_ns, cpu_ns or self.cpu_ns())
+
+    def calls(self) -> dict[int, int]:
+        """Calls so far of each function that is watched, by its slot."""
+        return {
+            slot: self._counters[slot * WIDTH]
+            for (kind, _), slots in self._slots.items()
+            if kind == "function"
+            for slot in slots
+        }
+
+    def cpu_ns(self) -> int | None:
         """CPU time of the process now; None if that is not to be had any more."""
         try:
             return clock_gettime_ns((~self.pid << 3) | 2)  # as clock_getcpuclockid(3) makes it
@@ -153,14 +169,14 @@ _LEVELS = {"site": 4}
 def between(before: list[ProcessRecord], after: list[ProcessRecord]) -> list[ProcessRecord]:
     """What was counted between two readings of the records of the same run."""
     known = {
-        (record.header["pid"], record.header["start_ns"], entry.slot): entry.counters
+        (record.key, entry.slot): entry.counters
         for record in before
         for entry in record.entries
         if entry.slot
     }
     for record in after:
         for entry in record.entries:
-            then = known.get((record.header["pid"], record.header["start_ns"], entry.slot))
+            then = known.get((record.key, entry.slot))
             if then is not None:
                 sums = _LEVELS.get(entry.kind, 6)
                 entry.counters = (

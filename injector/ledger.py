@@ -237,6 +237,11 @@ class ProcessRecord:
         return [entry for entry in self.entries if entry.kind == kind]
 
     @property
+    def key(self) -> str:
+        """What tells the process from all others of the run."""
+        return f"{self.header['pid']}-{self.header['start_ns']}"
+
+    @property
     def errors(self) -> list[str]:
         """The injector's own exceptions in this process, one sentence each."""
         return [

@@ -81,7 +81,11 @@ def _how_it_is_searched(group: argparse._ActionsContainer) -> None:
     )
     option("--confidence", metavar="SHARE", help="of the whole set; default 95%%")
     option("--strategy", metavar="NAME", help="bisect, exhaustive or ddmin; default bisect")
-    option("--mode", metavar="MODE", help="auto or runs: one process tree per measurement")
+    option(
+        "--mode",
+        metavar="MODE",
+        help="live: windows of a running program; runs: whole runs; auto: live where it has a unit",
+    )
     option("--seed", metavar="N", help="of everything random; default: a new one, in the summary")
     option("--include", metavar="PATTERN", action="append", help="look only at these functions")
     option("--exclude", metavar="PATTERN", action="append", help="leave these functions alone")

@@ -1,0 +1,262 @@
+"""What has to be known of a living target before windows of it mean something.
+
+Its unit of work, where the user has not named it; when its work is steady; and what it does, which
+functions, how often and how long (discovery). The target is watched from its beginning, because
+code that began before could not be told apart later. A target that ends before all is known is
+started again, and the look goes on where it was.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from statistics import median
+
+from bisector.calibration import Calibration
+from bisector.digest import digest
+from bisector.discovery import SLOWED_BY_SITES, Discovery, at_speed
+from bisector.live_run import LiveRun, Shape, TargetEnded
+from bisector.observations import RunObserved
+from bisector.settings import Settings
+from bisector.unit import Count, NoUnit, find_unit
+from bisector.workload import usable_cores
+from injector.follow import between
+from injector.ledger import ProcessRecord, read_records
+from injector.plan import Plan
+
+COUNT_EVERY_S = 0.02
+JUDGE_EVERY_S = 0.25
+LEAST_WATCHED_S = 1.0
+WATCHED_SHARE = 0.25
+LONGEST_WATCHED_S = 20.0
+LONGEST_SHARE = 0.1
+"""To find the unit of work, calls are counted this often, and it is judged by the last second at
+least, or the last quarter of the time, until two judgements agree, or this much time (or this share
+of the budget) has passed."""
+
+PARTS_AT_END = (0.9, 0.7, 0.5, 0.3)
+"""Parts of a run that has ended in which its work may have been steady."""
+
+AGREE = 0.15
+"""Two stretches of work whose rates differ by less are taken for steady."""
+
+STRETCHES = 12
+"""After this many it goes on as it is: blocks are compared within themselves."""
+
+STRETCH_UNITS = 7
+STRETCH_S = 0.05
+
+COUNTED_UNITS, COUNTED_S = 30, 0.5
+"""Discovery counts this much work at least,"""
+JUST_ENOUGH = 10
+"""or these units, where the target ends before that."""
+
+USUAL = Shape(settle=2, units=14, seconds=0.05, patience_s=5.0)
+USUAL_WINDOWS = 5
+"""Undelayed windows by which is judged how fast the processors are usually."""
+
+PATIENCE_S = 5.0
+
+
+class FirstLook:
+    """See the module docstring. `look` is repeated with each new target until it has all."""
+
+    def __init__(
+        self, slot: Path, calibration: Calibration, settings: Settings, progress: str
+    ) -> None:
+        """``progress``: the progress point; empty where it is to be found."""
+        self._slot = slot
+        self._calibration = calibration
+        self._settings = settings
+        self.progress = progress
+        self.why = ""
+        """Why that is the unit of work, if it was found."""
+        self._warm_units = 0
+        self._counted: dict[bool, tuple[Discovery, float | None, float]] = {}
+        """By whether places were looked for: what was found, the CPU seconds of all processes in
+        that time, time per unit."""
+        self._usual: list[float | None] = []
+        """CPU seconds per unit in undelayed windows."""
+        self.discoveries: dict[bool, RunObserved] = {}
+        """The same as observations, with own times as they usually are."""
+
+    @property
+    def is_known(self) -> bool:
+        """Whether there is a progress point."""
+        return bool(self.progress)
+
+    @property
+    def learnt(self) -> int:
+        """Grows with what is known."""
+        return bool(self.progress) + len(self._counted) + len(self._usual)
+
+    def plan(self) -> Plan:
+        """What to start a target with."""
+        return self._bare() if self._has_counted else _watching(sites=True)
+
+    def look(self, run: LiveRun) -> None:
+        """Learn what is not known yet; afterwards the target does its steady work, undelayed.
+
+        Raises:
+            TargetEnded: it ended before that; start another, and look again.
+            NoUnit: there is no unit of work to be found; the target still runs.
+            NotMeasured: it does no work.
+        """
+        if not self.progress:
+            self._find_unit(run)
+        run.point = self.progress
+        self._await_steady(run)
+        if self.discoveries:
+            return
+        if not self._has_counted:
+            self._count(run)
+            run.follow(self._bare())
+        while len(self._usual) < USUAL_WINDOWS:
+            window = run.measure({}, (), USUAL)
+            self._usual.append(None if window.cpu_s is None else window.cpu_s / window.units)
+        self.discoveries = dict(self._observed())
+
+    # -- the unit of work -------------------------------------------------------------------------
+
+    def _find_unit(self, run: LiveRun) -> None:
+        counts: list[Count] = []
+        last = ""
+        began = judged = time.monotonic()
+        while True:
+            try:
+                run.look()
+            except TargetEnded:
+                self._judge_the_end(counts)
+                run.point = self.progress
+                raise
+            now = time.monotonic()
+            counts.append(run.count())
+            if now - judged >= JUDGE_EVERY_S and now - began >= LEAST_WATCHED_S:
+                judged = now
+                since_s = now - max(LEAST_WATCHED_S, WATCHED_SHARE * (now - began))
+                try:
+                    self._take_unit([count for count in counts if count.time_s >= since_s])
+                    if self.progress == last:
+                        return
+                    last, self.progress = self.progress, ""
+                except NoUnit:
+                    last = ""
+                    longest_s = max(LONGEST_WATCHED_S, LONGEST_SHARE * self._settings.budget_s)
+                    if now - began > longest_s:
+                        raise
+            time.sleep(COUNT_EVERY_S)
+
+    def _judge_the_end(self, counts: list[Count]) -> None:
+        """The program has ended early; somewhere in what it did there may have been steady work.
+
+        Raises:
+            NoUnit: there was none.
+        """
+        reason = NoUnit("it ends at once")
+        for part in PARTS_AT_END if len(counts) > 1 else ():
+            since_s = counts[-1].time_s - part * (counts[-1].time_s - counts[0].time_s)
+            try:
+                return self._take_unit([count for count in counts if count.time_s >= since_s])
+            except NoUnit as none:
+                reason = none
+        raise reason
+
+    def _take_unit(self, counts: list[Count]) -> None:
+        unit = find_unit(self._records(), counts)
+        self.progress, self.why = unit.target, unit.why
+
+    # -- steady work ------------------------------------------------------------------------------
+
+    def _await_steady(self, run: LiveRun) -> None:
+        """Until two stretches of work in a row take as long; the next time, as many units."""
+        patience_s = self._settings.timeout_s or max(60.0, self._settings.budget_s)
+        warm_s = self._settings.warmup_s
+        if self._warm_units:
+            run.pass_units(self._warm_units, warm_s, patience_s)
+            return
+        run.pass_units(1, warm_s, patience_s)
+        units, before = 1, 0.0
+        for _ in range(STRETCHES):
+            began = time.monotonic()
+            passed = run.pass_units(STRETCH_UNITS, STRETCH_S, patience_s)
+            rate = passed / (time.monotonic() - began)
+            units += passed
+            if abs(rate - before) < AGREE * rate:
+                break
+            before = rate
+        self._warm_units = max(units - STRETCH_UNITS, 1)
+
+    # -- what it does -----------------------------------------------------------------------------
+
+    @property
+    def _has_counted(self) -> bool:
+        placed = self._counted.get(True)
+        if placed is None:
+            return False
+        return placed[0].backend not in SLOWED_BY_SITES or False in self._counted
+
+    def _count(self, run: LiveRun) -> None:
+        if True not in self._counted:
+            self._counted[True] = self._stretch(run, sites=True)
+        if not self._has_counted:
+            run.follow(_watching(sites=False))
+            self._counted[False] = self._stretch(run, sites=False)
+
+    def _stretch(self, run: LiveRun, sites: bool) -> tuple[Discovery, float | None, float]:
+        """Count a stretch of steady work, or what there was of it.
+
+        Raises:
+            TargetEnded: it ended before there was enough.
+        """
+        opened_s, before, cpu_s = time.monotonic(), self._records(), run.cpu_s()
+        first = run.units()
+        try:
+            run.pass_units(COUNTED_UNITS, COUNTED_S, PATIENCE_S)
+            spent_s = run.cpu_s()
+        except TargetEnded:
+            spent_s = None
+            if run.units() - first < JUST_ENOUGH:
+                raise
+        closed_s, units = time.monotonic(), run.units() - first
+        time_per_unit_s = (closed_s - opened_s) / units
+        found = digest(
+            between(before, self._records()),
+            time_per_unit_s=time_per_unit_s,
+            window=(opened_s, closed_s),
+            whole_run_is_unit=False,
+            overheads=self._calibration.discover_ns,
+        )
+        found = replace(found, cores=usable_cores(), sites=sites, cpu_units=float(units))
+        cpu_s = None if cpu_s is None or spent_s is None else spent_s - cpu_s
+        return found, cpu_s, time_per_unit_s
+
+    def _observed(self) -> Iterator[tuple[bool, RunObserved]]:
+        known = [cpu_s for cpu_s in self._usual if cpu_s is not None]
+        usual_s = median(known) if len(known) == len(self._usual) else None
+        for sites, (found, cpu_s, time_per_unit_s) in self._counted.items():
+            yield (
+                sites,
+                RunObserved(
+                    0,
+                    "ok",
+                    0.0,
+                    found.window_s,
+                    value=1.0 / time_per_unit_s,
+                    time_per_unit_s=time_per_unit_s,
+                    discovery=at_speed(found, cpu_s, usual_s),
+                ),
+            )
+
+    def _bare(self) -> Plan:
+        return Plan(live=True, progress=self.progress)
+
+    def _records(self) -> list[ProcessRecord]:
+        return read_records(self._slot / "records")
+
+
+def _watching(sites: bool) -> Plan:
+    # The calls of the unit are counted as those of any function; as a progress point they would be
+    # counted twice.
+    return Plan(mode="discover", sites=sites, live=True)
