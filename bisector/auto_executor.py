@@ -55,10 +55,10 @@ class AutoExecutor:
                     "failed",
                     0.0,
                     0.0,
-                    reason=f"{reason}, so there is no unit of work to measure while it runs; "
-                    "name one with --metric progress:MODULE:QUALNAME, or use --mode runs",
+                    reason=f"there is nothing to measure while it runs: {reason}; name the unit of "
+                    "work with --metric progress:MODULE:QUALNAME, or use --mode runs",
                 )
-            self._warnings.append(f"measured in whole runs: {reason}, so it has no unit of work")
+            self._warnings.append(f"measured in whole runs, not in windows of one: {reason}")
             self._may_change = False
             observed = self._used.run(request)
         self._may_change = self._may_change and observed.status != "ok"

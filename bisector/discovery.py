@@ -143,6 +143,11 @@ class Discovery:
     """Whether it says where in functions time is spent; if not, how much is all it says."""
     warnings: tuple[str, ...] = field(default=())
 
+    @property
+    def time_per_unit_s(self) -> float:
+        """While it was made."""
+        return self.window_s / max(self.units, 1e-12)
+
 
 def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None) -> Discovery:
     """The same with own CPU times as they are while nobody watches.

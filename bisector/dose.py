@@ -71,6 +71,7 @@ class Universe:
         delay_ns: float | None,
         progress: str,
         event_ns: dict[str, float],
+        longest_s: float,
     ) -> Universe:
         """Everything that discovery knows how to delay.
 
@@ -78,15 +79,17 @@ class Universe:
             waits: whether waiting is lengthened too.
             delay_ns: the same delay for every call instead, at its entry (the classic method).
             progress: the ``module:qualname`` of the progress point.
+            longest_s: CPU time is not gathered into longer pieces, which would fall into one
+                window and not into the next.
         """
         doses: list[Dose] = []
         entries: dict[str, list[tuple[int, float, float]]] = {}
         for known in discovery.functions:
             function = known if waits else known.computing()
             for code in function.codes:
-                placed = _placed(code)
-                slowed = code.slowed if _needs_native_calls(placed) else 0.0
-                sites = _at_entry(delay_ns) if delay_ns else _sites(replace(code, slowed=0.0), 1.0)
+                slowed = code.slowed if _needs_native_calls(_placed(code, longest_s)) else 0.0
+                even = replace(code, slowed=0.0)
+                sites = _at_entry(delay_ns) if delay_ns else _sites(even, 1.0, longest_s)
                 if sites:
                     of_target = entries.setdefault(function.target, [])
                     spent = code.spent_s
@@ -145,9 +148,9 @@ _Placed: TypeAlias = dict[State, list[tuple[SiteProfile, float]]]
 """By state: sites that get delays, each with the seconds of its state that it stands for."""
 
 
-def _sites(code: CodeProfile, dose: float) -> tuple[Site, ...]:
+def _sites(code: CodeProfile, dose: float, longest_s: float = LONGEST_S) -> tuple[Site, ...]:
     """The sites of one code object, with delays that keep the total of each state."""
-    placed = _placed(code)
+    placed = _placed(code, longest_s)
     slowed = code.slowed if _needs_native_calls(placed) else 0.0
     return tuple(
         Site(
@@ -166,10 +169,12 @@ def _needs_native_calls(placed: _Placed) -> bool:
     return any(site.native for rows in placed.values() for site, _ in rows)
 
 
-def _placed(code: CodeProfile) -> _Placed:
+def _placed(code: CodeProfile, longest_s: float = LONGEST_S) -> _Placed:
     unwanted = code.slowed > NEGLIGIBLE_SHARE
     spent: _Placed = {
-        "gil": _thinned([(site, site.gil_s * site.visits) for site in code.sites], unwanted),
+        "gil": _thinned(
+            [(site, site.gil_s * site.visits) for site in code.sites], unwanted, longest_s
+        ),
         "nogil": [(site, site.nogil_s * site.visits) for site in code.sites],
         "wait": [(site, site.wait_s * site.visits) for site in code.sites],
     }
@@ -189,13 +194,13 @@ def _placed(code: CodeProfile) -> _Placed:
 
 
 def _thinned(
-    rows: list[tuple[SiteProfile, float]], without_plain: bool
+    rows: list[tuple[SiteProfile, float]], without_plain: bool, longest_s: float
 ) -> list[tuple[SiteProfile, float]]:
     """Move CPU time from dense sites to the next sparse one along the code, or the last before.
 
     A sparse site must be visited about as often as the function is called at least (an early
     return that is rarely taken cannot stand for the usual path). Where that would gather more than
-    `LONGEST_S`, a long loop, the loop's sparsest back-edge takes it, dense or not. With
+    ``longest_s``, a long loop, the loop's sparsest back-edge takes it, dense or not. With
     ``without_plain`` calls of plain native code are no better than dense sites: seeing them slows
     code down, and nothing else begins or ends there.
     """
@@ -214,7 +219,7 @@ def _thinned(
             continue
         after = [other for other in sparse if other.offset > site.offset]
         into = after[0] if after else (sparse[-1] if sparse else None)
-        if into is None or (gathered[id(into)] + seconds) / into.visits > LONGEST_S:
+        if into is None or (gathered[id(into)] + seconds) / into.visits > longest_s:
             into = min(edges, key=lambda edge: edge.visits, default=None)
         if into is not None and into is not site:
             gathered[id(into)] += seconds

@@ -42,7 +42,7 @@ PARTS_AT_END = (0.9, 0.7, 0.5, 0.3)
 AGREE = 0.15
 """Two stretches of work whose rates differ by less are taken for steady."""
 
-STRETCHES = 12
+STRETCHES = 8
 """After this many it goes on as it is: blocks are compared within themselves."""
 
 STRETCH_UNITS = 7
@@ -90,7 +90,9 @@ class FirstLook:
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
-        return bool(self.progress) + len(self._counted) + len(self._usual)
+        return (
+            bool(self.progress) + bool(self._warm_units) + len(self._counted) + len(self._usual)
+        )
 
     def plan(self) -> Plan:
         """What to start a target with."""
@@ -177,16 +179,17 @@ class FirstLook:
             run.pass_units(self._warm_units, warm_s, patience_s)
             return
         run.pass_units(1, warm_s, patience_s)
-        units, before = 1, 0.0
+        self._warm_units, before = 1, 0.0  # if it ends meanwhile, it is too short to wait for more
+        units = 1
         for _ in range(STRETCHES):
             began = time.monotonic()
             passed = run.pass_units(STRETCH_UNITS, STRETCH_S, patience_s)
             rate = passed / (time.monotonic() - began)
-            units += passed
             if abs(rate - before) < AGREE * rate:
                 break
             before = rate
-        self._warm_units = max(units - STRETCH_UNITS, 1)
+            units += passed
+        self._warm_units = units
 
     # -- what it does -----------------------------------------------------------------------------
 

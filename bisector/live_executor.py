@@ -26,6 +26,7 @@ from bisector.metric import Metric, MetricSpec, progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.settings import Settings
+from bisector.unit import NoUnit
 from bisector.warden import Ended, Launch, Warden
 from bisector.workload import Workload
 
@@ -39,6 +40,12 @@ LEAST_S = 0.02
 Not longer where it is noisy: disturbances last for some tenths of a second, and what is compared
 has to lie closer together than that.
 """
+
+FEW_CALLS = 3.0
+"""Calls in a window below which it is left to chance whether they fall into it."""
+
+PIECE = 0.1
+"""Share of a window that one delay may last where code has places for more."""
 
 CALIBRATION_WINDOW = 4
 """How many times as long the first undelayed windows are: what work usually costs is read there."""
@@ -104,8 +111,9 @@ class LiveExecutor:
     def recall(self, request: RunRequest, observed: RunObserved) -> None:
         """Learn from an observation what later ones depend on."""
         if observed.discovery is not None:
-            self._discoveries.setdefault(request.sites, observed)
-            self._universes.clear()
+            if request.sites not in self._discoveries:
+                self._discoveries[request.sites] = observed
+                self._universes.clear()
         elif observed.time_per_unit_s is not None and not request.targets:
             self._unit_s = observed.time_per_unit_s
 
@@ -135,10 +143,9 @@ class LiveExecutor:
             except TargetEnded as end:
                 self._ended(end.ended)
                 in_vain += learnt == self._first.learnt
-        raise RunFailed(
-            "the program ends before one window of its work could be measured; let it run longer, "
-            "or measure whole runs with --mode runs"
-        )
+        if not self._unit_s:
+            raise NoUnit("it ends before a window of its steady work can be measured")
+        raise RunFailed("the program ended in the middle of each window; let it run longer")
 
     def _window(self, run: LiveRun, request: RunRequest) -> RunObserved:
         universe = self._universe_for(request)
@@ -158,20 +165,30 @@ class LiveExecutor:
             time_per_unit_s=window.time_per_unit_s,
             processes=window.processes,
             delivered=self._delivered(window, request),
-            calls_total=sum(each.calls for each in window.delivered.values()),
             cpu_s=window.cpu_s,
             units=window.units,
         )
 
     def _delivered(self, window: Window, request: RunRequest) -> dict[str, Delivered]:
+        """What was counted, with what watching native calls added.
+
+        Calls that last longer than windows are in few of them, and their work in all: where less
+        than a few are to be expected, as many are taken as there would be on average.
+        """
         placed = discovered(self._discoveries.values())
         slowed = slowed_by_watching(placed, request)
-        return {
-            target: replace(each, delayed_ns=each.delayed_ns + each.calls * added_s * 1e9)
-            if (added_s := slowed.get(target, 0.0))
-            else each
-            for target, each in window.delivered.items()
+        expected = {
+            function.target: function.calls * window.units
+            for function in (placed.functions if placed else ())
+            if function.target in window.delivered
         }
+        delivered = {}
+        for target, each in window.delivered.items():
+            usual = expected.get(target, 0.0)
+            calls = usual if 0.0 < usual < FEW_CALLS else each.calls
+            added_ns = calls * slowed.get(target, 0.0) * 1e9
+            delivered[target] = replace(each, calls=calls, delayed_ns=each.delayed_ns + added_ns)
+        return delivered
 
     def _universe_for(self, request: RunRequest) -> Universe:
         universe = self._universes.get(request.waits)
@@ -184,6 +201,7 @@ class LiveExecutor:
                 delay_ns=self.settings.delay_ns,
                 progress=self._first.progress,
                 event_ns=self.calibration.event_ns,
+                longest_s=PIECE * max(LEAST_S, LEAST_UNITS * placed.time_per_unit_s),
             )
         return universe
 

@@ -48,7 +48,7 @@ class RunRequest:
 class Delivered:
     """What the injector counted for one target in one run, summed over processes."""
 
-    calls: int
+    calls: float
     delays: int
     delayed_ns: float
     spun_ns: float | None = None

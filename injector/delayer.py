@@ -104,8 +104,9 @@ class Delayer:
                 now = monotonic_ns()
                 counters[at] += 1
                 counters[at + 6] = counters[at + 6] or now
-                if now - counters[at + 7] > PROGRESS_CPU_NS:
+                if now - counters[at + 2] > PROGRESS_CPU_NS:
                     counters[at + 1] = process_time_ns()
+                    counters[at + 2] = now
                 counters[at + 7] = now
             if target.base and target.dose:
                 counters[target.base] += 1

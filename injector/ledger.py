@@ -45,7 +45,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
     ),
-    "progress": ("calls", "cpu_ns", "", "", "", "", "first_ns", "last_ns"),
+    "progress": ("calls", "cpu_ns", "cpu_at_ns", "", "", "", "first_ns", "last_ns"),
     "function": (
         *("calls", "gil_ns", "nogil_ns", "wait_ns"),
         *("callee_calls", "events", "first_ns", "last_ns"),

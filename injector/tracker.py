@@ -58,7 +58,7 @@ FLOOR_NS = (1_500, 5_000, 100_000)
 """A debt is paid when it reaches this, by state: what spinning and sleeping can deliver exactly."""
 
 PROGRESS_CPU_NS = 50_000
-"""Calls of the progress point that come faster than this do not each read the CPU clock."""
+"""The CPU clock is not read more often than this, however often the progress point is called."""
 
 SIGNIFICANT_NS = 20_000
 """A stretch of own time from which on it is worth reading the CPU clock, and of being charged."""

@@ -9,8 +9,8 @@
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
 enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
-enum { CPU_NS = 1 };           /* of a progress point: the process' at the last call, or */
-#define PROGRESS_CPU_NS 50000  /* tracker.PROGRESS_CPU_NS */
+enum { CPU_NS = 1, CPU_AT_NS }; /* of a progress point: the process' CPU time, and when it was read */
+#define PROGRESS_CPU_NS 50000   /* tracker.PROGRESS_CPU_NS */
 
 /* ---- paying ------------------------------------------------------------------------------- */
 
@@ -135,8 +135,9 @@ progress(struct delayer *self, int64_t slot)
     uint64_t now = (uint64_t)now_ns();
     counters[CALLS]++;
     counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
-    if (now - counters[LAST_NS] > PROGRESS_CPU_NS) {
+    if (now - counters[CPU_AT_NS] > PROGRESS_CPU_NS) {
         counters[CPU_NS] = (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+        counters[CPU_AT_NS] = now;
     }
     counters[LAST_NS] = now;
 }
