@@ -17,7 +17,7 @@ from statistics import median
 from bisector.calibration import Calibration
 from bisector.digest import digest
 from bisector.discovery import SLOWED_BY_SITES, Discovery, at_speed
-from bisector.live_run import LiveRun, Shape, TargetEnded
+from bisector.live_run import LiveRun, Shape, TargetEnded, longer_by
 from bisector.observations import RunObserved
 from bisector.settings import Settings
 from bisector.unit import Count, NoUnit, find_unit
@@ -45,8 +45,7 @@ AGREE = 0.15
 STRETCHES = 8
 """After this many it goes on as it is: blocks are compared within themselves."""
 
-STRETCH_UNITS = 7
-STRETCH_S = 0.05
+STRETCH = Shape(settle=0, units=7, seconds=0.05, patience_s=5.0)
 
 COUNTED_UNITS, COUNTED_S = 30, 0.5
 """Discovery counts this much work at least,"""
@@ -90,9 +89,7 @@ class FirstLook:
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
-        return (
-            bool(self.progress) + bool(self._warm_units) + len(self._counted) + len(self._usual)
-        )
+        return bool(self.progress) + bool(self._warm_units) + len(self._counted) + len(self._usual)
 
     def plan(self) -> Plan:
         """What to start a target with."""
@@ -179,16 +176,14 @@ class FirstLook:
             run.pass_units(self._warm_units, warm_s, patience_s)
             return
         run.pass_units(1, warm_s, patience_s)
-        self._warm_units, before = 1, 0.0  # if it ends meanwhile, it is too short to wait for more
-        units = 1
+        self._warm_units = units = 1  # if it ends meanwhile, it is too short to wait for more
+        before = None
         for _ in range(STRETCHES):
-            began = time.monotonic()
-            passed = run.pass_units(STRETCH_UNITS, STRETCH_S, patience_s)
-            rate = passed / (time.monotonic() - began)
-            if abs(rate - before) < AGREE * rate:
+            stretch = run.stretch((), replace(STRETCH, patience_s=patience_s))
+            if before is not None and abs(longer_by(stretch, before)) < AGREE:
                 break
-            before = rate
-            units += passed
+            before = stretch
+            units += stretch.units
         self._warm_units = units
 
     # -- what it does -----------------------------------------------------------------------------

@@ -26,16 +26,18 @@ from bisector.metric import Metric, MetricSpec, progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.settings import Settings
+from bisector.settling import Settling
 from bisector.unit import NoUnit
 from bisector.warden import Ended, Launch, Warden
 from bisector.workload import Workload
 
 SETTLE_UNITS = 2
-"""Units that are let pass after a switch: what was begun under other doses is over then."""
+"""Units that are let pass after a switch, for each lane: what was begun under other doses is over
+then."""
 
 LEAST_UNITS = 7
 LEAST_S = 0.02
-"""A window lasts this many units, and this long at least.
+"""A window lasts this many units for each lane, and this long at least.
 
 Not longer where it is noisy: disturbances last for some tenths of a second, and what is compared
 has to lie closer together than that.
@@ -43,6 +45,12 @@ has to lie closer together than that.
 
 FEW_CALLS = 3.0
 """Calls in a window below which it is left to chance whether they fall into it."""
+
+COARSE = 1.0
+"""The dose by which everything is slowed to see how long the target takes to settle."""
+
+MOST_LANES = 16
+"""More are taken to be of those that come and go."""
 
 PIECE = 0.1
 """Share of a window that one delay may last where code has places for more."""
@@ -87,6 +95,7 @@ class LiveExecutor:
         self._run: LiveRun | None = None
         self._universes: dict[bool, Universe] = {}
         self._universe: Universe | None = None
+        self._settling = Settling()
         self._unit_s = 0.0
         self._warnings: list[str] = []
         self._warned: set[str] = set()
@@ -133,7 +142,7 @@ class LiveExecutor:
     def _serve(self, request: RunRequest) -> RunObserved:
         in_vain = 0
         while in_vain < RESTARTS:
-            learnt = self._first.learnt
+            learnt = self._learnt
             try:
                 run = self._running(request.block)
                 if request.purpose == "discover":
@@ -142,16 +151,17 @@ class LiveExecutor:
                 return self._window(run, request)
             except TargetEnded as end:
                 self._ended(end.ended)
-                in_vain += learnt == self._first.learnt
+                in_vain += learnt == self._learnt
         if not self._unit_s:
             raise NoUnit("it ends before a window of its steady work can be measured")
         raise RunFailed("the program ended in the middle of each window; let it run longer")
 
+    @property
+    def _learnt(self) -> int:
+        return self._first.learnt + self._settling.learnt
+
     def _window(self, run: LiveRun, request: RunRequest) -> RunObserved:
-        universe = self._universe_for(request)
-        if universe is not self._universe:
-            run.follow(universe.plan)
-            self._universe = universe
+        universe = self._follow(run, request)
         doses = universe.doses(request.targets, request.dose) if request.dose > 0.0 else {}
         window = run.measure(doses, request.targets, self._shape(request))
         for error in run.errors:
@@ -210,7 +220,18 @@ class LiveExecutor:
         # Code that takes (1 + dose) times as long makes the unit take as many times at most.
         patience_s = max(PATIENCE_S, PATIENCE_UNITS * self._unit_s * (1.0 + request.dose))
         longer = CALIBRATION_WINDOW if request.purpose in ("discard", "baseline") else 1
-        return Shape(SETTLE_UNITS, longer * LEAST_UNITS, longer * LEAST_S, patience_s)
+        return Shape(
+            self._settling.units or SETTLE_UNITS * self._lanes,
+            longer * LEAST_UNITS * self._lanes,
+            longer * LEAST_S,
+            patience_s,
+        )
+
+    @property
+    def _lanes(self) -> int:
+        """Lanes that may work on units side by side: each is to complete some in a window."""
+        found = discovered(self._discoveries.values())
+        return min(max(found.lanes, 1), MOST_LANES) if found else 1
 
     # -- the target's life ------------------------------------------------------------------------
 
@@ -232,7 +253,20 @@ class LiveExecutor:
         self._first.look(run)
         if not self._discoveries:
             self._discoveries = dict(self._first.discoveries)
+        if self._settling.units is None:
+            request = RunRequest(0, "search", 0, dose=COARSE)
+            universe = self._follow(run, request)
+            doses = universe.doses(universe.entries, COARSE)
+            self._settling.measure(run, doses, self._shape(request))
         return run
+
+    def _follow(self, run: LiveRun, request: RunRequest) -> Universe:
+        """Have the target follow the plan that a request is for."""
+        universe = self._universe_for(request)
+        if universe is not self._universe:
+            run.follow(universe.plan)
+            self._universe = universe
+        return universe
 
     def _launch(self, block: int) -> Launch:
         return Launch(

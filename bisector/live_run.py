@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bisector.observations import Delivered
@@ -144,6 +144,17 @@ class LiveRun:
         began = time.monotonic()
         self.switch(doses)
         self.pass_units(shape.settle, 0.0, shape.patience_s)
+        window = self.stretch(targets, shape)
+        return replace(window, wall_s=time.monotonic() - began)
+
+    def stretch(self, targets: Iterable[str], shape: Shape) -> Window:
+        """A window that begins now, under the doses that are in force.
+
+        Raises:
+            TargetEnded: it ended before the window did.
+            NotMeasured: no progress.
+        """
+        began = time.monotonic()
         before = self._moment(targets)
         self.pass_units(shape.units, shape.seconds, shape.patience_s)
         after = self._moment(targets)
@@ -257,6 +268,16 @@ class LiveRun:
         fresh = path.with_suffix(".new")
         fresh.write_text(plan.to_json(), encoding="utf-8")
         fresh.replace(path)
+
+
+def longer_by(a: Window, b: Window) -> float:
+    """What one takes longer than the other, as a share, as far as the CPU time of its work does not
+    explain it: that is longer where the processors are slower."""
+    longer = a.time_per_unit_s - b.time_per_unit_s
+    if a.cpu_s is not None and b.cpu_s is not None:
+        work = a.cpu_s / a.units - b.cpu_s / b.units
+        longer -= min(max(longer, min(work, 0.0)), max(work, 0.0))
+    return longer / b.time_per_unit_s
 
 
 def _rate(before: _Moment, after: _Moment) -> tuple[float, int]:

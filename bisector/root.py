@@ -31,6 +31,9 @@ LEAST_ADDED, MOST_ADDED = 0.5, 16.0
 """What Python's work is made longer by in search of the slack, relative to the time per unit:
 at first, and at most."""
 
+IMPLAUSIBLE = -0.1
+"""A gain that is surely less is not believed: slowed code may free something, but not so much."""
+
 FAR = 8.0
 """How many times the dose tells what runs for a fixed time where work varies from run to run."""
 
@@ -109,6 +112,12 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
     at_low = trials.bounds(low, alpha, least)
     at_high = trials.bounds(high, alpha, least) if trials.count(high) else None
     if at_low is None:
+        return None
+    if at_low.hi < IMPLAUSIBLE:
+        lab.warn(
+            "slowed runs are faster than undelayed ones: something is carried over from one to the "
+            "next, or moves with the delays; nothing is concluded from them"
+        )
         return None
     if at_low.hi < least or (at_high is not None and at_high.hi < least):
         return "insensitive"

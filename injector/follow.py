@@ -167,7 +167,8 @@ _LEVELS = {"site": 4}
 
 
 def between(before: list[ProcessRecord], after: list[ProcessRecord]) -> list[ProcessRecord]:
-    """What was counted between two readings of the records of the same run."""
+    """What was counted between two readings of the records of the same run; threads that did
+    nothing meanwhile are left out."""
     known = {
         (record.key, entry.slot): entry.counters
         for record in before
@@ -183,6 +184,7 @@ def between(before: list[ProcessRecord], after: list[ProcessRecord]) -> list[Pro
                     *(max(b - a, 0) for a, b in zip(then, entry.counters[:sums], strict=False)),
                     *entry.counters[sums:],
                 )
+        record.entries[:] = [e for e in record.entries if e.kind != "thread" or any(e.counters)]
     return after
 
 

@@ -1,0 +1,106 @@
+"""How long a target takes to settle after a switch, measured before anything rests on it.
+
+What was begun under other doses has to come out first, and some programs carry more than that from
+one window into the next: a queue that was emptied while its reader was slowed fills again, a source
+that was held up makes up for it. So everything is slowed once, as much as will ever be, and the
+work before, meanwhile and afterwards is timed in stretches: it has settled when it takes as long as
+it goes on to take.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from bisector.live_run import LiveRun, Shape, TargetEnded, Window, longer_by
+from bisector.unit import NoUnit
+
+REPEATS = 3
+STRETCHES, LEAST_STRETCHES = 3, 2
+DIFFERS = 0.08
+"""Stretches that differ by more than this, in most repeats, are not settled."""
+
+GIVE_UP = 3
+"""Targets that end before one repeat is complete, after which stretches are made fewer. (The first
+may have been at its end when it was begun.)"""
+
+
+class Settling:
+    """`measure` is repeated with each new target until it has the answer."""
+
+    def __init__(self) -> None:
+        self.units: int | None = None
+        """Units of work to let pass after a switch; None until it is known."""
+        self._repeats: list[list[Window]] = []
+        self._stretches = STRETCHES
+        self._ended = 0
+
+    @property
+    def learnt(self) -> int:
+        """Grows with what is known."""
+        return len(self._repeats) + self._ended - GIVE_UP * self._stretches
+
+    def measure(self, run: LiveRun, doses: Mapping[int, float], shape: Shape) -> None:
+        """Find out, if that is not known.
+
+        Args:
+            doses: everything, slowed as much as will ever be.
+            shape: of a window, as it would be if nothing took longer.
+
+        Raises:
+            TargetEnded: it ended before that; go on with another.
+            NoUnit: it does not settle within a few windows, or ends too soon to tell.
+            NotMeasured: there is no progress.
+        """
+        before = len(self._repeats)
+        try:
+            while len(self._repeats) < REPEATS:
+                run.switch({})
+                self._repeats.append(self._once(run, doses, shape))
+        except TargetEnded:
+            if len(self._repeats) == before:
+                self._in_vain()
+            raise
+        self.units = self._judge(shape)
+
+    def _in_vain(self) -> None:
+        """A target ended before one repeat was complete."""
+        self._ended += 1
+        if self._ended < GIVE_UP:
+            return
+        self._ended = 0
+        self._repeats.clear()
+        self._stretches -= 1
+        if self._stretches < LEAST_STRETCHES:
+            raise NoUnit("it ends before it can be seen how long it takes to settle")
+
+    def _once(self, run: LiveRun, doses: Mapping[int, float], shape: Shape) -> list[Window]:
+        """Before, in each stretch while slowed, in each afterwards."""
+        windows = [run.stretch((), shape)]
+        for phase in (doses, {}):
+            run.switch(phase)
+            run.pass_units(shape.settle, 0.0, shape.patience_s)
+            for _ in range(self._stretches):
+                windows.append(run.stretch((), shape))
+        return windows
+
+    def _judge(self, shape: Shape) -> int:
+        count = self._stretches
+        late = 0
+        for phase in (0, 1):
+            first = 1 + phase * count
+            for at in range(count - 1 if phase == 0 else count):
+                # Slowed, it is to take as long as at the end of that; afterwards, as before.
+                until = first + count - 1 if phase == 0 else 0
+                if _differ([(repeat[first + at], repeat[until]) for repeat in self._repeats]):
+                    late = max(late, at + 1)
+        if late >= count:
+            raise NoUnit(
+                "what is held up in one window is made up for in the next, for longer than "
+                f"{late * shape.units} units of work"
+            )
+        return shape.settle + late * shape.units
+
+
+def _differ(pairs: Sequence[tuple[Window, Window]]) -> bool:
+    return abs(median(longer_by(a, b) for a, b in pairs)) > DIFFERS
