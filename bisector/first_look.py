@@ -32,9 +32,10 @@ LEAST_WATCHED_S = 1.0
 WATCHED_SHARE = 0.25
 LONGEST_WATCHED_S = 20.0
 LONGEST_SHARE = 0.1
+MOST_OF_BUDGET = 0.2
 """To find the unit of work, calls are counted this often, and it is judged by the last second at
-least, or the last quarter of the time, until two judgements agree, or this much time (or this share
-of the budget) has passed."""
+least, or the last quarter of the time, until two judgements agree, or this much time has passed (a
+tenth of the budget if that is more, a fifth of it at most)."""
 
 PARTS_AT_END = (0.9, 0.7, 0.5, 0.3)
 """Parts of a run that has ended in which its work may have been steady."""
@@ -142,10 +143,14 @@ class FirstLook:
                     last, self.progress = self.progress, ""
                 except NoUnit:
                     last = ""
-                    longest_s = max(LONGEST_WATCHED_S, LONGEST_SHARE * self._settings.budget_s)
-                    if now - began > longest_s:
+                    if now - began > self._longest_s:
                         raise
             time.sleep(COUNT_EVERY_S)
+
+    @property
+    def _longest_s(self) -> float:
+        budget_s = self._settings.budget_s
+        return max(min(LONGEST_WATCHED_S, MOST_OF_BUDGET * budget_s), LONGEST_SHARE * budget_s)
 
     def _judge_the_end(self, counts: list[Count]) -> None:
         """The program has ended early; somewhere in what it did there may have been steady work.

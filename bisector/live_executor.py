@@ -58,6 +58,9 @@ PIECE = 0.1
 CALIBRATION_WINDOW = 4
 """How many times as long the first undelayed windows are: what work usually costs is read there."""
 
+ROOM = 1 << 18
+"""Pieces of code that can be dosed: as many as a process can name."""
+
 PATIENCE_S = 5.0
 PATIENCE_UNITS = 40.0
 RESTARTS = 3
@@ -91,8 +94,9 @@ class LiveExecutor:
         self._first = FirstLook(
             slot, calibration, settings, metric.detail if metric else spec.detail
         )
-        self._discoveries: dict[bool, RunObserved] = {}
         self._run: LiveRun | None = None
+        self._is_ready = False
+        """Whether that does its steady work, and all is known that has to be before windows."""
         self._universes: dict[bool, Universe] = {}
         self._universe: Universe | None = None
         self._settling = Settling()
@@ -120,8 +124,8 @@ class LiveExecutor:
     def recall(self, request: RunRequest, observed: RunObserved) -> None:
         """Learn from an observation what later ones depend on."""
         if observed.discovery is not None:
-            if request.sites not in self._discoveries:
-                self._discoveries[request.sites] = observed
+            if request.sites not in self._first.discoveries:
+                self._first.discoveries[request.sites] = observed
                 self._universes.clear()
         elif observed.time_per_unit_s is not None and not request.targets:
             self._unit_s = observed.time_per_unit_s
@@ -133,6 +137,7 @@ class LiveExecutor:
 
     def close(self) -> None:
         """End the target."""
+        self._is_ready = False
         if self._run is not None:
             run, self._run = self._run, None
             run.close()
@@ -146,8 +151,7 @@ class LiveExecutor:
             try:
                 run = self._running(request.block)
                 if request.purpose == "discover":
-                    known = self._discoveries[request.sites]
-                    return replace(known, seq=request.seq)
+                    return self._discovered(request)
                 return self._window(run, request)
             except TargetEnded as end:
                 self._ended(end.ended)
@@ -159,6 +163,12 @@ class LiveExecutor:
     @property
     def _learnt(self) -> int:
         return self._first.learnt + self._settling.learnt
+
+    def _discovered(self, request: RunRequest) -> RunObserved:
+        known = self._first.discoveries.get(request.sites)
+        if known is None:
+            raise RunFailed("this was not looked for before the investigation was taken up again")
+        return replace(known, seq=request.seq)
 
     def _window(self, run: LiveRun, request: RunRequest) -> RunObserved:
         universe = self._follow(run, request)
@@ -185,7 +195,7 @@ class LiveExecutor:
         Calls that last longer than windows are in few of them, and their work in all: where less
         than a few are to be expected, as many are taken as there would be on average.
         """
-        placed = discovered(self._discoveries.values())
+        placed = discovered(self._first.discoveries.values())
         slowed = slowed_by_watching(placed, request)
         expected = {
             function.target: function.calls * window.units
@@ -203,7 +213,7 @@ class LiveExecutor:
     def _universe_for(self, request: RunRequest) -> Universe:
         universe = self._universes.get(request.waits)
         if universe is None:
-            placed = discovered(self._discoveries.values())
+            placed = discovered(self._first.discoveries.values())
             assert placed is not None
             universe = self._universes[request.waits] = Universe.of(
                 placed,
@@ -230,7 +240,7 @@ class LiveExecutor:
     @property
     def _lanes(self) -> int:
         """Lanes that may work on units side by side: each is to complete some in a window."""
-        found = discovered(self._discoveries.values())
+        found = discovered(self._first.discoveries.values())
         return min(max(found.lanes, 1), MOST_LANES) if found else 1
 
     # -- the target's life ------------------------------------------------------------------------
@@ -242,22 +252,22 @@ class LiveExecutor:
             RunFailed: it cannot be started, or nothing attaches.
             TargetEnded: it ended before it came so far.
         """
-        if self._run is not None:
+        if self._run is not None and self._is_ready:
             self._run.look()
             return self._run
+        self.close()
         self._prepare()
-        universe = self._universe_for(RunRequest(0, "baseline", 0)) if self._discoveries else None
-        plan = universe.plan if universe else self._first.plan()
-        self._run = run = LiveRun(self.warden, self._launch(block), self.slot, plan, room=1 << 18)
-        self._universe = universe
+        known = bool(self._first.discoveries)
+        self._universe = self._universe_for(RunRequest(0, "baseline", 0)) if known else None
+        plan = self._universe.plan if self._universe else self._first.plan()
+        self._run = run = LiveRun(self.warden, self._launch(block), self.slot, plan, room=ROOM)
         self._first.look(run)
-        if not self._discoveries:
-            self._discoveries = dict(self._first.discoveries)
         if self._settling.units is None:
             request = RunRequest(0, "search", 0, dose=COARSE)
             universe = self._follow(run, request)
             doses = universe.doses(universe.entries, COARSE)
             self._settling.measure(run, doses, self._shape(request))
+        self._is_ready = True
         return run
 
     def _follow(self, run: LiveRun, request: RunRequest) -> Universe:

@@ -22,10 +22,18 @@ from injector.follow import Follower, Progress, stems
 from injector.plan import Plan
 
 LOOK_S = 0.0005
-"""How often the page is looked at while something is awaited."""
+"""How often counters are looked at when what is awaited is near,"""
+FAR_S = 0.005
+"""and when it is not. Every look takes time from a target on a machine with few processors."""
+
+SEARCH_S = 0.02
+"""How often new processes and new names are looked for."""
 
 WAKE_S = 0.01
 """How often a process that has not followed is woken again."""
+
+MOST_ENDED = 64
+"""Processes that have ended whose records are kept at hand."""
 
 FOLLOW_S = 5.0
 """How long a process may take to follow a switch."""
@@ -86,6 +94,8 @@ class LiveRun:
         self._slot = slot
         self._plans = 1
         self._followers: dict[str, Follower] = {}
+        self._forgotten: set[str] = set()
+        self._looked_s = 0.0
         self._ended: Ended | None = None
         self.point = ""
         """The function whose calls are the units of work, ``module:qualname``."""
@@ -116,7 +126,7 @@ class LiveRun:
         began = time.monotonic()
         woken = 0.0
         while True:
-            self.look()
+            self.look(now=True)
             late = [f for f in self._alive() if f.epoch < epoch]
             if not late and self._alive():
                 return
@@ -142,6 +152,7 @@ class LiveRun:
             NotMeasured: no progress, or a process that does not follow.
         """
         began = time.monotonic()
+        self._forget_ended()
         self.switch(doses)
         self.pass_units(shape.settle, 0.0, shape.patience_s)
         window = self.stretch(targets, shape)
@@ -184,13 +195,15 @@ class LiveRun:
                 last, moved = count, now
             if count - first >= units and now - began >= seconds:
                 return count - first
+            left = max(units - (count - first), 0) / max(count - first, 1)
+            near_s = max(left * (now - began), seconds - (now - began)) if count > first else 0.0
             if now - moved > patience_s:
                 raise NotMeasured(
                     "the progress point was never called"
                     if last == 0
                     else f"there was no progress for {patience_s:.3g} s"
                 )
-            time.sleep(LOOK_S)
+            time.sleep(min(max(0.3 * near_s, LOOK_S), FAR_S))
 
     def units(self) -> int:
         """Calls of the progress point so far."""
@@ -217,22 +230,36 @@ class LiveRun:
         """What went wrong with the injector, in all processes."""
         return [error for follower in self._followers.values() for error in follower.errors]
 
-    def look(self) -> None:
-        """Find new processes and new names.
+    def look(self, now: bool = False) -> None:
+        """Find new processes and new names, if it is time to, or at once.
 
         Raises:
             TargetEnded: the target has ended.
         """
+        time_s = time.monotonic()
+        if now or time_s - self._looked_s >= SEARCH_S:
+            self._looked_s = time_s
+            self._search()
+        self._ended = self._ended or self._warden.wait(0.0)
+        if self._ended is not None:
+            raise TargetEnded(self._ended)
+
+    def _search(self) -> None:
         for stem in stems(str(self._slot / "records")):
-            if stem not in self._followers:
+            if stem not in self._followers and stem not in self._forgotten:
                 with contextlib.suppress(OSError):
                     self._followers[stem] = follower = Follower(stem)
                     follower.wake()
         for follower in self._followers.values():
             follower.read_names()
-        self._ended = self._ended or self._warden.wait(0.0)
-        if self._ended is not None:
-            raise TargetEnded(self._ended)
+
+    def _forget_ended(self) -> None:
+        """A target may start processes without end."""
+        ended = [stem for stem, follower in self._followers.items() if follower.has_ended]
+        for stem in ended if len(ended) > MOST_ENDED else ():
+            self._followers[stem].close()
+            self._forgotten.add(stem)
+            del self._followers[stem]
 
     def _alive(self) -> list[Follower]:
         return [f for f in self._followers.values() if not f.has_ended]

@@ -79,7 +79,18 @@ def wait_for_a_run(tmp_path, process):
 
 def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path):
     (tmp_path / "bench.py").write_text(BENCHMARK)
-    start = ["bench.py", "--output", "run", "--seed", "1", "--quiet", "--json", "-"]
+    start = [
+        "bench.py",
+        "--mode",
+        "runs",
+        "--output",
+        "run",
+        "--seed",
+        "1",
+        "--quiet",
+        "--json",
+        "-",
+    ]
     chance = random.Random(20)
     kept = []
     for kill in range(KILLS):
@@ -112,7 +123,9 @@ def test_killed_at_random_moments_it_ends_as_if_undisturbed(tmp_path):
 
 def test_ctrl_c_kills_the_run_in_flight_and_exits_130(tmp_path):
     (tmp_path / "bench.py").write_text(BENCHMARK.replace("0.03", "30"))
-    process = tool(tmp_path, "bench.py", "--output", "run", "--quiet", "--json", "-")
+    process = tool(
+        tmp_path, "bench.py", "--mode", "runs", "--output", "run", "--quiet", "--json", "-"
+    )
     wait_for_a_run(tmp_path, process)
     process.send_signal(signal.SIGINT)
     out, complaint = process.communicate(timeout=30)
@@ -125,7 +138,9 @@ def test_ctrl_c_kills_the_run_in_flight_and_exits_130(tmp_path):
 def test_between_two_runs_passes_less_time_than_the_shortest_run_takes(tmp_path):
     """A twentieth of a run of one second is about what it takes to start Python and do nothing."""
     (tmp_path / "bench.py").write_text("import time\ntime.sleep(0.02)\n")
-    tool(tmp_path, "bench.py", "--output", "run", "--quiet", runs=15).communicate()
+    tool(
+        tmp_path, "bench.py", "--mode", "runs", "--output", "run", "--quiet", runs=15
+    ).communicate()
     rows = [observed for _, observed in observations(tmp_path)]
     between = [
         after.elapsed_s - before.elapsed_s - after.wall_s

@@ -64,7 +64,8 @@ def fakes(monkeypatch):
 def settings(tmp_path):
     script = tmp_path / "bench.py"
     script.write_text("print('hello')\n")
-    return read_settings(str(script), (), {"output": str(tmp_path / "run"), "seed": "1"})
+    options = {"output": str(tmp_path / "run"), "seed": "1", "mode": "runs"}
+    return read_settings(str(script), (), options)
 
 
 def stop_at(seq, what):
