@@ -32,7 +32,7 @@ cases accuracy: BUDGET = 120s
 cases: environment
 	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
-# The demonstration again and again, with 20 seeds in both modes: 35 to 55 minutes.
+# The demonstration again and again, with 20 seeds in both modes: about 20 minutes.
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
 

@@ -12,6 +12,7 @@ from bisector.wording import (
     at_most,
     clock_s,
     counted,
+    counted_runs,
     counted_word,
     duration_ns,
     listed,
@@ -137,16 +138,16 @@ def _gave_up(summary: Summary) -> bool:
 
 def _why_undecided(summary: Summary) -> str:
     cost = summary.cost
-    runs = counted(cost.runs, "run")
+    spent_on = counted_runs(summary, cost.runs)
     notes = summary.certificate.notes
     if summary.stop_reason == "interrupted":
-        return f"Undecided: interrupted after {clock_s(cost.wall_s)} and {runs}."
+        return f"Undecided: interrupted after {clock_s(cost.wall_s)} and {spent_on}."
     if _gave_up(summary):
-        spent = f"Undecided after {clock_s(cost.wall_s)} and {runs}, with budget left"
+        spent = f"Undecided after {clock_s(cost.wall_s)} and {spent_on}, with budget left"
         return f"{spent}: {visible(notes[0])}."
     if summary.stop_reason == "budget" and cost.budget_s is not None:
-        return f"Undecided when the budget of {clock_s(cost.budget_s)} ended ({runs})."
-    return f"Undecided after {runs}: the certificate did not hold."
+        return f"Undecided when the budget of {clock_s(cost.budget_s)} ended ({spent_on})."
+    return f"Undecided after {spent_on}: the certificate did not hold."
 
 
 def _known(summary: Summary) -> str:

@@ -256,6 +256,7 @@ class Summary(Part):
     certificate: CertificatePart
     cost: Cost
     environment: dict[str, str | int | Number | bool | None]
+    """With ``mode``: ``live``, where a run is a window of a running program, or ``runs``."""
     settings: dict[str, str | int | Number | bool | list[str] | None]
     warnings: list[str]
     tickets: list[Ticket]

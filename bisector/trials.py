@@ -38,6 +38,9 @@ LEAK = 0.2
 """Critical fraction of hidden code that is still put down to waits that are sometimes too short
 for their delay, and to the cost of watching."""
 
+MOST_UNEVEN = 20.0
+"""Times by which doses inside one arm are taken to differ at most."""
+
 LEAST_WORKED = 2
 """Runs of each arm from which on the work they do is compared,"""
 
@@ -221,8 +224,8 @@ class Trials:
         return Interval(gain.value, gain.value - radius, gain.value + radius)
 
     def share(self, part: Arm, whole: Arm) -> Interval:
-        """Effect of ``part`` over that of ``whole`` with its 95 % interval, scaled where the
-        part's targets were given another dose in the whole."""
+        """Effect of ``part`` over that of ``whole`` with its 95 % interval, as it would be if all
+        were given the same dose: tiny functions get more than they are meant to."""
         if part == whole:
             return Interval(1.0, 1.0, 1.0)
         fit = self.fit()
@@ -233,8 +236,12 @@ class Trials:
         ratio, lo, hi = ratio_interval(small, large, covariance, 1.0)
         unit = replace(small, value=ratio, se=0.5 * (hi - lo))
         radius = sequence_radius(unit, 0.05, max(0.1, self.measurements.noise[0] / large.value))
-        scale = self.dose_of(part.targets, whole) / max(self.dose(part), 1e-12)
-        return Interval(ratio * scale, (ratio - radius) * scale, (ratio + radius) * scale)
+        inside = self.dose_of(part.targets, whole)
+        scale = inside / max(self.dose(part), 1e-12)
+        rest = self.dose_of(whole.targets - part.targets, whole)
+        uneven = min(max(inside / rest, 1.0 / MOST_UNEVEN), MOST_UNEVEN) if rest > 0.0 else 1.0
+        shares = (ratio * scale, (ratio - radius) * scale, (ratio + radius) * scale)
+        return Interval(*(_at_even_doses(share, uneven) for share in shares))
 
     def effect(self, arm: Arm, threshold: float, curve_arms: tuple[Arm, ...] = ()) -> Effect | None:
         """Everything the summary says about an arm, with 95 % anytime-valid intervals.
@@ -326,6 +333,12 @@ class Trials:
                 )
             )
         return tuple(made)
+
+
+def _at_even_doses(share: float, uneven: float) -> float:
+    """A part's share of an effect whose rest was given ``1 / uneven`` times the part's dose, if
+    both had been given the same: what the rest adds is ``uneven`` times as much."""
+    return share / (share + (1.0 - share) * uneven) if 0.0 < share < 1.0 else share
 
 
 def _drop(effect: float) -> float:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from bisector.schema import UNBOUNDED, Estimate, Metric
+from bisector.schema import UNBOUNDED, Estimate, Metric, Summary
 
 _NOUNS = {
     "req": "request",
@@ -135,6 +135,11 @@ def _digits(value: float) -> str:
 def counted(n: int, noun: str, plural: str | None = None) -> str:
     """``1 function``, ``2 functions``."""
     return f"{n} {noun if n == 1 else plural or noun + 's'}"
+
+
+def counted_runs(summary: Summary, n: int) -> str:
+    """So many runs, or windows of one."""
+    return counted(n, "window" if summary.environment.get("mode") == "live" else "run")
 
 
 def counted_word(n: int, noun: str, plural: str | None = None) -> str:

@@ -16,7 +16,7 @@ from judgement import wrong
 
 HERE = Path(__file__).parent
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.investigation]
 
 
 def exit_code(summary: dict[str, Any]) -> int:

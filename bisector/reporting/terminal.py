@@ -28,6 +28,7 @@ from bisector.wording import (
     at_most,
     clock_s,
     counted,
+    counted_runs,
     duration_ns,
     listed,
     number,
@@ -70,8 +71,9 @@ def _baseline(page: Page, summary: Summary, unit: str) -> None:
     if summary.baseline is None:
         return
     page.title("Baseline")
-    page.prose(_throughput(summary.baseline, summary.benchmark.metric, unit))
-    page.prose(f"Measured by {_metric(summary.benchmark.metric)}.", "dim")
+    page.prose(_throughput(summary, summary.baseline, unit))
+    live = " in windows of a running program" if summary.environment.get("mode") == "live" else ""
+    page.prose(f"Measured{live} by {_metric(summary.benchmark.metric)}.", "dim")
     root = summary.root
     if root is None:
         return
@@ -87,12 +89,13 @@ def _baseline(page: Page, summary: Summary, unit: str) -> None:
         page.prose(f"Throughput by dose, in {per}: {' · '.join(points)}.")
 
 
-def _throughput(baseline: BaselinePart, metric: Metric, unit: str) -> str:
+def _throughput(summary: Summary, baseline: BaselinePart, unit: str) -> str:
     lo, hi = baseline.ci95
+    metric = summary.benchmark.metric
     return (
         f"{number(baseline.throughput)} {_throughput_unit(metric, unit)} "
         f"[{number(lo)} … {number(hi)}] · {duration_ns(baseline.time_per_unit_s * 1e9)} per {unit} "
-        f"· {counted(baseline.runs, 'run')}, which vary by {about(baseline.cv)}"
+        f"· {counted_runs(summary, baseline.runs)}, which vary by {about(baseline.cv)}"
     )
 
 
@@ -315,7 +318,7 @@ def _cost(page: Page, summary: Summary) -> None:
     page.title("Cost")
     of = "" if cost.budget_s is None else f" of {clock_s(cost.budget_s)}"
     page.prose(
-        f"{clock_s(cost.wall_s)}{of} · {counted(cost.runs, 'run')} in "
+        f"{clock_s(cost.wall_s)}{of} · {counted_runs(summary, cost.runs)} in "
         f"{counted(cost.experiments, 'experiment')} · {duration_ns(cost.engine_s * 1e9)} to decide"
     )
 

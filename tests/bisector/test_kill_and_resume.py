@@ -15,7 +15,7 @@ import pytest
 
 from bisector.journal import Journal
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.investigation]
 
 ROOT = Path(__file__).parents[2]
 KILLS = 25

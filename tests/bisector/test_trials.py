@@ -81,3 +81,20 @@ def test_work_lost_is_what_larger_doses_leave_undone(
     found = trials.work_lost(high, low)
     assert found is not None
     assert found.value == pytest.approx(lost, abs=0.03)
+
+
+@pytest.mark.parametrize("tiny_dose", [0.25, 1.0], ids=["as asked", "four times as much"])
+def test_a_share_does_not_depend_on_what_the_rest_was_given_too_much_of(tiny_dose: float) -> None:
+    """A callback costs more than the dose of a tiny function; work is 80 % of what matters."""
+    tiny = Function("m:tiny", "m.py", 5, 1.0, 0.5e-3, 0.0, 0.0)
+    trials = Trials(OwnTime({f.target: f for f in (WORK, tiny)}))
+    part, whole = Arm(frozenset(("m:work",)), 0.25), Arm(frozenset(("m:work", "m:tiny")), 0.25)
+    work, rest = (Delivered(100, 100, ns) for ns in (0.05e9, 0.05e9 * tiny_dose))
+    for block in (1, 2, 3):
+        noise = 1e-6 * block
+        trials.add(None, block, RunObserved(1, "ok", 1.0, 1.0), 0.01 + noise)
+        observed = RunObserved(1, "ok", 1.0, 1.0, delivered={"m:work": work})
+        trials.add(part, block, observed, 0.0105 - noise)
+        observed = RunObserved(1, "ok", 1.0, 1.0, delivered={"m:work": work, "m:tiny": rest})
+        trials.add(whole, block, observed, 0.0105 + 0.0005 * tiny_dose + noise)
+    assert trials.share(part, whole).estimate == pytest.approx(0.8, abs=0.01)

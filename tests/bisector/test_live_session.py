@@ -1,0 +1,194 @@
+"""Live mode through the command line, with real targets."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+pytestmark = [pytest.mark.process, pytest.mark.investigation]
+
+ROOT = Path(__file__).parents[2]
+
+STEPS = """
+    import os, signal, sys, time
+    {before}
+    def work(ms):
+        end = time.perf_counter() + ms / 1e3
+        while time.perf_counter() < end:
+            pass
+    def compute():
+        total = 0
+        for index in range(20_000):
+            total += index
+        return total
+    def wait():
+        time.sleep(0.001)
+    def step():
+        compute()
+        wait()
+    def main():
+        with open("began", "a") as file:
+            print(os.getpid(), file=file)
+        for _ in range({steps}):
+            step()
+        with open("ended", "a") as file:
+            print(os.getpid(), file=file)
+    main()
+"""
+
+
+def program(folder: Path, steps: int, before: str = "") -> Path:
+    path = folder / "bench.py"
+    path.write_text(dedent(STEPS).format(steps=steps, before=before))
+    return path
+
+
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "bisector", *arguments],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def investigate(folder: Path, *arguments: str) -> tuple[int, dict[str, object], str]:
+    """Exit code, summary and standard error."""
+    path = folder / "summary.json"
+    process = start(folder, *arguments, "--json", str(path), "--output", "run")
+    _, errors = process.communicate(timeout=200)
+    return process.returncode, json.loads(path.read_text()), errors
+
+
+def pids(folder: Path, what: str) -> list[int]:
+    path = folder / what
+    return [int(line) for line in path.read_text().split()] if path.exists() else []
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+def until(reached, seconds=60.0):
+    deadline = time.monotonic() + seconds
+    while not reached():
+        assert time.monotonic() < deadline, "it does not happen"
+        time.sleep(0.01)
+
+
+def test_an_endless_program_is_started_once_and_stopped(tmp_path):
+    bench = program(tmp_path, 10**9)
+    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "40s")
+    assert code in (0, 3)
+    assert summary["environment"]["mode"] == "live"
+    metric = summary["benchmark"]["metric"]
+    assert metric["name"] == "__main__:step"
+    assert metric["source"].startswith("auto: the outermost call that recurs steadily")
+    assert summary["baseline"]["time_per_unit_s"] > 0.001
+    found = {entry["target"] for entry in summary["sensitive"]}
+    assert found <= {"__main__:compute", "__main__:wait"}
+    assert found
+    assert len(pids(tmp_path, "began")) == 1
+    assert pids(tmp_path, "ended") == []
+    assert not any(map(is_alive, pids(tmp_path, "began")))
+
+
+def test_a_program_that_ends_is_started_again(tmp_path):
+    bench = program(tmp_path, 600)
+    arguments = (str(bench), "--metric", "progress:__main__:step", "--budget", "20s")
+    code, summary, _ = investigate(tmp_path, *arguments)
+    assert code in (0, 3)
+    assert summary["benchmark"]["metric"]["source"] == "progress:__main__:step"
+    assert {entry["target"] for entry in summary["sensitive"]} <= {
+        "__main__:compute",
+        "__main__:wait",
+    }
+    assert len(pids(tmp_path, "began")) > 1
+    assert not any(map(is_alive, pids(tmp_path, "began")))
+
+
+def test_one_that_ignores_being_stopped_is_killed(tmp_path):
+    bench = program(tmp_path, 10**9, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+    code, _, _ = investigate(tmp_path, str(bench), "--budget", "8s")
+    assert code in (0, 3)
+    assert not any(map(is_alive, pids(tmp_path, "began")))
+
+
+def test_a_script_without_a_unit_is_measured_in_runs_and_it_is_said(tmp_path):
+    bench = tmp_path / "bench.py"
+    bench.write_text("import time\ntotal = 0\nfor i in range(4_000_000):\n    total += i\n")
+    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "6s")
+    assert code in (0, 3)
+    assert summary["environment"]["mode"] == "runs"
+    assert summary["benchmark"]["metric"]["name"] == "time"
+    assert any("in whole runs, not in windows" in warning for warning in summary["warnings"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("--mode", "live"), "there is nothing to measure while it runs"),
+        (("--metric", "progress:__main__:nothing"), "was never called"),
+    ],
+)
+def test_no_unit_where_one_was_asked_for_is_one_sentence(tmp_path, arguments, sentence):
+    bench = tmp_path / "bench.py"
+    bench.write_text("import time\ntime.sleep(0.3)\n")
+    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "10s", *arguments)
+    assert code == 1
+    assert summary["stop_reason"] == "failed"
+    assert sentence in summary["headline"]
+
+
+def test_a_program_that_fails_is_one_sentence(tmp_path):
+    bench = program(tmp_path, 200, "import atexit; atexit.register(os._exit, 3)")
+    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "10s")
+    assert code == 1
+    assert "exited with code 3" in summary["headline"]
+
+
+def test_a_killed_tool_leaves_the_program_running_and_can_be_resumed(tmp_path):
+    bench = program(tmp_path, 3000)
+    journal = tmp_path / "run" / "journal.db"
+    tool = start(tmp_path, str(bench), "--budget", "60s", "--seed", "1", "--output", "run")
+    until(lambda: journal.exists() and journal.stat().st_size > 40_000)
+    running = pids(tmp_path, "began")[-1]
+    assert is_alive(running)
+    tool.kill()
+    tool.communicate()
+    until(lambda: running in pids(tmp_path, "ended"))
+    until(lambda: not is_alive(running))
+    resumed = start(tmp_path, "resume", "run", "--json", "summary.json")
+    resumed.communicate(timeout=200)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert resumed.returncode in (0, 3)
+    assert summary["environment"]["mode"] == "live"
+    assert {entry["target"] for entry in summary["sensitive"]} <= {
+        "__main__:compute",
+        "__main__:wait",
+    }
+
+
+def test_ctrl_c_keeps_what_was_measured(tmp_path):
+    bench = program(tmp_path, 10**9)
+    journal = tmp_path / "run" / "journal.db"
+    tool = start(tmp_path, str(bench), "--budget", "60s", "--output", "run")
+    until(lambda: journal.exists() and journal.stat().st_size > 40_000)
+    tool.send_signal(signal.SIGINT)
+    tool.communicate(timeout=30)
+    assert tool.returncode == 130
+    assert (tmp_path / "run" / "summary.json").exists()
+    assert not any(map(is_alive, pids(tmp_path, "began")))
