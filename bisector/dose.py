@@ -9,7 +9,7 @@ function keeps its total while fewer places need a callback.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
@@ -87,9 +87,9 @@ class Universe:
         for known in discovery.functions:
             function = known if waits else known.computing()
             for code in function.codes:
-                slowed = code.slowed if _needs_native_calls(_placed(code, longest_s)) else 0.0
-                even = replace(code, slowed=0.0)
-                sites = _at_entry(delay_ns) if delay_ns else _sites(even, 1.0, longest_s)
+                placed = _placed(code, longest_s)
+                slowed = code.slowed if _needs_native_calls(placed) else 0.0
+                sites = _at_entry(delay_ns) if delay_ns else _sites(placed, 1.0)
                 if sites:
                     of_target = entries.setdefault(function.target, [])
                     spent = code.spent_s
@@ -112,7 +112,9 @@ def _at_entry(delay_ns: float) -> tuple[Site, ...]:
     return (Site("entry", -1, "gil", delay_ns),)
 
 
-def slowed_by_watching(discovery: Discovery | None, request: RunRequest) -> dict[str, float]:
+def slowed_by_watching(
+    discovery: Discovery | None, request: RunRequest, longest_s: float = LONGEST_S
+) -> dict[str, float]:
     """What seeing its native calls adds to a call of each target in this run, in seconds.
 
     It is part of the dose: the plan asks for that much less.
@@ -127,7 +129,7 @@ def slowed_by_watching(discovery: Discovery | None, request: RunRequest) -> dict
             added_s = sum(
                 code.slowed * code.spent_s[0]
                 for code in function.codes
-                if code.slowed > 0.0 and _needs_native_calls(_placed(code))
+                if code.slowed > 0.0 and _needs_native_calls(_placed(code, longest_s))
             )
             if added_s > 0.0:
                 slowed[function.target] = added_s / function.calls_total
@@ -138,7 +140,9 @@ def doses_of(function: Function, dose: float) -> list[Dose]:
     """The delays of one function at a dose: one entry per code object that has own time."""
     made = []
     for code in function.codes:
-        sites = _sites(code, dose)
+        placed = _placed(code)
+        slowed = code.slowed if _needs_native_calls(placed) else 0.0
+        sites = _sites(placed, dose, slowed)
         if sites:
             made.append(Dose(function.target, code.line, sites))
     return made
@@ -148,10 +152,9 @@ _Placed: TypeAlias = dict[State, list[tuple[SiteProfile, float]]]
 """By state: sites that get delays, each with the seconds of its state that it stands for."""
 
 
-def _sites(code: CodeProfile, dose: float, longest_s: float = LONGEST_S) -> tuple[Site, ...]:
-    """The sites of one code object, with delays that keep the total of each state."""
-    placed = _placed(code, longest_s)
-    slowed = code.slowed if _needs_native_calls(placed) else 0.0
+def _sites(placed: _Placed, dose: float, slowed: float = 0.0) -> tuple[Site, ...]:
+    """The sites of one code object, with delays that keep the total of each state; ``slowed`` is
+    what watching them adds by itself."""
     return tuple(
         Site(
             site.at,  # type: ignore[arg-type]

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bisector.calibration import Calibration
+from bisector.discovery import Discovery
 from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.executor import RunFailed, how_it_ended, prepare
@@ -196,7 +197,7 @@ class LiveExecutor:
         than a few are to be expected, as many are taken as there would be on average.
         """
         placed = discovered(self._first.discoveries.values())
-        slowed = slowed_by_watching(placed, request)
+        slowed = slowed_by_watching(placed, request, _longest_s(placed)) if placed else {}
         expected = {
             function.target: function.calls * window.units
             for function in (placed.functions if placed else ())
@@ -207,7 +208,12 @@ class LiveExecutor:
             usual = expected.get(target, 0.0)
             calls = usual if 0.0 < usual < FEW_CALLS else each.calls
             added_ns = calls * slowed.get(target, 0.0) * 1e9
-            delivered[target] = replace(each, calls=calls, delayed_ns=each.delayed_ns + added_ns)
+            delivered[target] = replace(
+                each,
+                calls=calls,
+                delayed_ns=each.delayed_ns + added_ns,
+                spun_ns=None if each.spun_ns is None else each.spun_ns + added_ns,
+            )
         return delivered
 
     def _universe_for(self, request: RunRequest) -> Universe:
@@ -221,7 +227,7 @@ class LiveExecutor:
                 delay_ns=self.settings.delay_ns,
                 progress=self._first.progress,
                 event_ns=self.calibration.event_ns,
-                longest_s=PIECE * max(LEAST_S, LEAST_UNITS * placed.time_per_unit_s),
+                longest_s=_longest_s(placed),
             )
         return universe
 
@@ -327,6 +333,10 @@ class LiveExecutor:
         if sentence not in self._warned:
             self._warned.add(sentence)
             self._warnings.append(sentence)
+
+
+def _longest_s(found: Discovery) -> float:
+    return PIECE * max(LEAST_S, LEAST_UNITS * found.time_per_unit_s)
 
 
 def mode_of(settings: Settings) -> str:
