@@ -159,7 +159,12 @@ def listed(items: Iterable[str], most: int = 4) -> str:
 
 
 def unit_noun(metric: Metric) -> str:
-    """What one unit of work is called: ``token`` for ``tokens/s``, else ``unit`` or ``run``."""
+    """What one unit of work is called: ``token`` for ``tokens/s``, ``step`` for calls of
+    ``engine:Engine.step``, else ``unit`` or ``run``."""
+    module, _, function = metric.name.rpartition(":")
+    if metric.unit == "calls/s" and module:
+        word = function.rpartition(".")[2].strip("_")
+        return word if word.isidentifier() else "call"
     if metric.source == "time" or metric.name == "time":
         return "run"
     head = metric.unit.strip().lower().replace(" per ", "/").partition("/")[0].strip()

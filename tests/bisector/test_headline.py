@@ -139,6 +139,9 @@ def test_headlines_are_one_printable_line(name):
         (MetricInfo("time", "s", "time", False), "run"),
         (MetricInfo("latency", "ms", "regex:x", False), "unit"),
         (MetricInfo("score", "", "json:score"), "unit"),
+        (MetricInfo("serving.engine:Engine.step", "calls/s", "auto: it recurs"), "step"),
+        (MetricInfo("m:Handler.__call__", "calls/s", "progress:m:Handler.__call__"), "call"),
+        (MetricInfo("m:main.<locals>.<lambda>", "calls/s", "auto: it recurs"), "call"),
     ],
 )
 def test_the_unit_is_named_after_the_metric(info, noun):
