@@ -18,7 +18,7 @@ from bisector.unit import NoUnit
 class AutoExecutor:
     """Implements `bisector.observations.Executor` with one of the other two.
 
-    Use it as a context manager (`contextlib.closing`): leaving ends what still runs.
+    `close` ends what still runs.
     """
 
     def __init__(
@@ -48,7 +48,6 @@ class AutoExecutor:
             observed = self._used.run(request)
         except NoUnit as reason:
             self._used.close()
-            self._used = self._make_runs()
             if not self._may_change:
                 return RunObserved(
                     request.seq,
@@ -60,6 +59,7 @@ class AutoExecutor:
                 )
             self._warnings.append(f"measured in whole runs, not in windows of one: {reason}")
             self._may_change = False
+            self._used = self._make_runs()
             observed = self._used.run(request)
         self._may_change = self._may_change and observed.status != "ok"
         return observed

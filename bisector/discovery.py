@@ -18,6 +18,8 @@ SLOWED = ("profile",)
 """Backends that always do."""
 
 MOST_DISTURBED = 4.0
+"""Times by which processors are slower or faster than usual at most."""
+
 MOST_SLOWED = 5.0
 """Times by which being watched slows bytecode at most: what looks worse is chance."""
 
@@ -207,12 +209,7 @@ def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -
         _with_cpu(function, {code.line: factor for code in function.codes})
         for function in discovery.functions
     )
-    return replace(
-        discovery,
-        functions=functions,
-        gil_s=factor * discovery.gil_s,
-        nogil_s=factor * discovery.nogil_s,
-    )
+    return replace(discovery, functions=functions, gil_s=factor * discovery.gil_s)
 
 
 def timed_by(placed: Discovery, bare: Discovery) -> Discovery:

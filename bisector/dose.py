@@ -55,12 +55,12 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
 class Universe:
     """The plan of a living target: all that may be delayed, at a dose of 1, switched later.
 
-    ``entries`` says by target which doses of the plan are its own: (entry, own seconds of its code
-    in all states, seconds that seeing its native calls adds to them).
+    ``entries`` says by target which doses of the plan are its own: (entry, dose that seeing its
+    native calls is by itself).
     """
 
     plan: Plan
-    entries: Mapping[str, tuple[tuple[int, float, float], ...]]
+    entries: Mapping[str, tuple[tuple[int, float], ...]]
 
     @classmethod
     def of(
@@ -83,33 +83,31 @@ class Universe:
                 window and not into the next.
         """
         doses: list[Dose] = []
-        entries: dict[str, list[tuple[int, float, float]]] = {}
+        entries: dict[str, list[tuple[int, float]]] = {}
         for known in discovery.functions:
             function = known if waits else known.computing()
             for code in function.codes:
-                placed = _placed(code, longest_s)
-                slowed = code.slowed if _needs_native_calls(placed) else 0.0
-                sites = _at_entry(delay_ns) if delay_ns else _sites(placed, 1.0)
+                watching = 0.0
+                if delay_ns:
+                    sites: tuple[Site, ...] = (Site("entry", -1, "gil", delay_ns),)
+                else:
+                    placed = _placed(code, longest_s)
+                    sites = _sites(placed, 1.0)
+                    if _needs_native_calls(placed) and code.slowed > 0.0:
+                        watching = code.slowed * code.spent_s[0] / sum(code.spent_s)
                 if sites:
-                    of_target = entries.setdefault(function.target, [])
-                    spent = code.spent_s
-                    of_target.append((len(doses), sum(spent), slowed * spent[0]))
+                    entries.setdefault(function.target, []).append((len(doses), watching))
                     doses.append(Dose(function.target, code.line, sites))
         plan = Plan(doses=tuple(doses), progress=progress, live=True, event_ns=event_ns)
         return cls(plan, {target: tuple(of_target) for target, of_target in entries.items()})
 
     def doses(self, targets: Iterable[str], dose: float) -> dict[int, float]:
         """What the entries of the plan are multiplied by when these targets get a dose."""
-        wanted = {}
-        for target in targets:
-            for entry, own_s, watching_s in self.entries.get(target, ()):
-                added = watching_s / own_s if own_s > 0.0 else 0.0
-                wanted[entry] = max(0.0, dose - added)
-        return wanted
-
-
-def _at_entry(delay_ns: float) -> tuple[Site, ...]:
-    return (Site("entry", -1, "gil", delay_ns),)
+        return {
+            entry: max(0.0, dose - watching)
+            for target in targets
+            for entry, watching in self.entries.get(target, ())
+        }
 
 
 def slowed_by_watching(

@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 from bisector.calibration import Calibration
 from bisector.digest import digest
@@ -48,12 +49,8 @@ class RunFailed(Exception):
     """This run is no measurement; the message becomes the observation's ``reason``."""
 
 
-class RunExecutor:
-    """Implements `bisector.observations.Executor` with one process tree per request.
-
-    State that later runs depend on (the metric, the discovery, the first run's length) is set by
-    `run` and, when an investigation is taken up again, by `recall`.
-    """
+class TargetExecutor:
+    """What executors have in common: what they measure and with what, and what they say of it."""
 
     def __init__(
         self,
@@ -73,13 +70,67 @@ class RunExecutor:
         self.elapsed_s = elapsed_s
         self.metric = metric
         self.spec = MetricSpec.parse(settings.metric)
+        self._warnings: list[str] = []
+        self._warned: set[str] = set()
+
+    def close(self) -> None:
+        """End what lives longer than a request."""
+
+    def drain_warnings(self) -> list[str]:
+        """What the user should know that is no failure; each sentence once."""
+        warnings, self._warnings = self._warnings, []
+        return warnings
+
+    def _warn(self, sentence: str) -> None:
+        if sentence not in self._warned:
+            self._warned.add(sentence)
+            self._warnings.append(sentence)
+
+    def _prepare(self) -> None:
+        """Run the command that the user wants run before the benchmark.
+
+        Raises:
+            RunFailed: it failed.
+            Interrupted: it was stopped on the user's request.
+        """
+        if self.workload.prepare is None:
+            return
+        output = self.slot / "prepare"
+        ended = self.warden.run(
+            Launch(
+                argv=("/bin/sh", "-c", self.workload.prepare),
+                cwd=self.workload.cwd,
+                env=self.workload.environment,
+                stdout=output,
+                stderr=output,
+                limit_s=self.settings.timeout_s or PREPARE_TIMEOUT_S,
+            )
+        )
+        if ended.stopped == "killed":
+            raise Interrupted("the command given by --prepare was stopped")
+        if ended.stopped == "limit":
+            raise RunFailed("the command given by --prepare did not end in time")
+        if ended.returncode != 0:
+            raise RunFailed(
+                f"the command given by --prepare {how_it_ended(ended)}{last_words(tail(output))}"
+            )
+
+
+class RunExecutor(TargetExecutor):
+    """Implements `bisector.observations.Executor` with one process tree per request.
+
+    State that later runs depend on (the metric, the discovery, the first run's length) is set by
+    `run` and, when an investigation is taken up again, by `recall`.
+    """
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """As `TargetExecutor`."""
+        super().__init__(*arguments, **named)
         self._discoveries: list[RunObserved] = []
         self._discovery: Discovery | None = None
         self._first_wall_s: float | None = None
         self._longest_control_s = 0.0
         self._shortest_unit_s = float("inf")
-        self._warnings: list[str] = []
-        self._warned: set[str] = set()
 
     def run(self, request: RunRequest) -> RunObserved:
         """Carry out one request.
@@ -92,7 +143,7 @@ class RunExecutor:
         wall_s = 0.0
         cpu_s: float | None = None
         try:
-            prepare(self.workload, self.warden, self.settings, self.slot)
+            self._prepare()
             launched_s, ended = self._launch(request)
             wall_s = ended.wall_s
             records = read_records(self.slot / "records")
@@ -126,14 +177,6 @@ class RunExecutor:
         if not request.targets and observed.time_per_unit_s is not None:
             self._longest_control_s = max(self._longest_control_s, observed.wall_s)
             self._shortest_unit_s = min(self._shortest_unit_s, observed.time_per_unit_s)
-
-    def close(self) -> None:
-        """Nothing lives longer than its run."""
-
-    def drain_warnings(self) -> list[str]:
-        """What the user should know that is no failure; each sentence once."""
-        warnings, self._warnings = self._warnings, []
-        return warnings
 
     @property
     def timeout_s(self) -> float:
@@ -298,47 +341,12 @@ class RunExecutor:
         start_s = min(launched_s + warmup_s, end_s)
         return start_s, end_s if duration_s is None else min(start_s + duration_s, end_s)
 
-    def _warn(self, sentence: str) -> None:
-        if sentence not in self._warned:
-            self._warned.add(sentence)
-            self._warnings.append(sentence)
-
     def _clear(self) -> None:
         """Remove what the run wrote; the next one starts in the same, empty slot."""
         shutil.rmtree(self.slot / "records", ignore_errors=True)
         (self.slot / "records").mkdir(exist_ok=True)
         for name in ("stdout", "stderr", "prepare"):
             (self.slot / name).unlink(missing_ok=True)
-
-
-def prepare(workload: Workload, warden: Warden, settings: Settings, slot: Path) -> None:
-    """Run the command that the user wants run before the benchmark.
-
-    Raises:
-        RunFailed: it failed.
-        Interrupted: it was stopped on the user's request.
-    """
-    if workload.prepare is None:
-        return
-    output = slot / "prepare"
-    ended = warden.run(
-        Launch(
-            argv=("/bin/sh", "-c", workload.prepare),
-            cwd=workload.cwd,
-            env=workload.environment,
-            stdout=output,
-            stderr=output,
-            limit_s=settings.timeout_s or PREPARE_TIMEOUT_S,
-        )
-    )
-    if ended.stopped == "killed":
-        raise Interrupted("the command given by --prepare was stopped")
-    if ended.stopped == "limit":
-        raise RunFailed("the command given by --prepare did not end in time")
-    if ended.returncode != 0:
-        raise RunFailed(
-            f"the command given by --prepare {how_it_ended(ended)}{last_words(tail(output))}"
-        )
 
 
 def how_it_ended(ended: Ended) -> str:

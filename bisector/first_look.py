@@ -26,6 +26,9 @@ from injector.follow import between
 from injector.ledger import ProcessRecord, read_records
 from injector.plan import Plan
 
+PATIENCE_S = 5.0
+"""Without progress for this long a stretch is given up."""
+
 COUNT_EVERY_S = 0.02
 JUDGE_EVERY_S = 0.25
 LEAST_WATCHED_S = 1.0
@@ -46,18 +49,16 @@ AGREE = 0.15
 STRETCHES = 8
 """After this many it goes on as it is: blocks are compared within themselves."""
 
-STRETCH = Shape(settle=0, units=7, seconds=0.05, patience_s=5.0)
+STRETCH = Shape(settle=0, units=7, seconds=0.05, patience_s=PATIENCE_S)
 
 COUNTED_UNITS, COUNTED_S = 30, 0.5
 """Discovery counts this much work at least,"""
 JUST_ENOUGH = 10
 """or these units, where the target ends before that."""
 
-USUAL = Shape(settle=2, units=14, seconds=0.05, patience_s=5.0)
+USUAL = Shape(settle=2, units=14, seconds=0.05, patience_s=PATIENCE_S)
 USUAL_WINDOWS = 5
 """Undelayed windows by which is judged how fast the processors are usually."""
-
-PATIENCE_S = 5.0
 
 
 class FirstLook:

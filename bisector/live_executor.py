@@ -12,25 +12,22 @@ moment (discovery), and from then on it runs undisturbed but for what each windo
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
+from typing import Any
 
-from bisector.calibration import Calibration
 from bisector.discovery import Discovery
 from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
-from bisector.executor import RunFailed, how_it_ended, prepare
+from bisector.executor import RunFailed, TargetExecutor, how_it_ended
 from bisector.first_look import FirstLook
 from bisector.live_run import LiveRun, NotMeasured, Shape, TargetEnded, Window
-from bisector.metric import Metric, MetricSpec, progress_metric
+from bisector.metric import progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.settings import Settings
 from bisector.settling import Settling
 from bisector.unit import NoUnit
-from bisector.warden import Ended, Launch, Warden
-from bisector.workload import Workload
+from bisector.warden import Ended, Launch
 
 SETTLE_UNITS = 2
 """Units that are let pass after a switch, for each lane: what was begun under other doses is over
@@ -68,33 +65,17 @@ RESTARTS = 3
 """How often in a row a target may end before a window was had, or something else learnt."""
 
 
-class LiveExecutor:
-    """Implements `bisector.observations.Executor` with windows of a living target.
+class LiveExecutor(TargetExecutor):
+    """Implements `bisector.observations.Executor` with windows of a living target, which `close`
+    ends."""
 
-    Use it as a context manager: leaving ends the target.
-    """
-
-    def __init__(
-        self,
-        settings: Settings,
-        workload: Workload,
-        warden: Warden,
-        slot: Path,
-        calibration: Calibration,
-        elapsed_s: Callable[[], float],
-        metric: Metric | None = None,
-    ) -> None:
-        self.settings = settings
-        self.workload = workload
-        self.warden = warden
-        self.slot = slot
-        self.calibration = calibration
-        self.elapsed_s = elapsed_s
-        self.metric = metric
-        spec = MetricSpec.parse(settings.metric)
-        self._first = FirstLook(
-            slot, calibration, settings, metric.detail if metric else spec.detail
-        )
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """As `TargetExecutor`."""
+        super().__init__(*arguments, **named)
+        progress = self.metric.detail if self.metric else self.spec.detail
+        self._first = FirstLook(self.slot, self.calibration, self.settings, progress)
+        self._found: Discovery | None = None
+        """What its discoveries come to."""
         self._run: LiveRun | None = None
         self._is_ready = False
         """Whether that does its steady work, and all is known that has to be before windows."""
@@ -102,8 +83,6 @@ class LiveExecutor:
         self._universe: Universe | None = None
         self._settling = Settling()
         self._unit_s = 0.0
-        self._warnings: list[str] = []
-        self._warned: set[str] = set()
 
     def run(self, request: RunRequest) -> RunObserved:
         """Carry out one request.
@@ -128,13 +107,9 @@ class LiveExecutor:
             if request.sites not in self._first.discoveries:
                 self._first.discoveries[request.sites] = observed
                 self._universes.clear()
+                self._found = None
         elif observed.time_per_unit_s is not None and not request.targets:
             self._unit_s = observed.time_per_unit_s
-
-    def drain_warnings(self) -> list[str]:
-        """What the user should know that is no failure; each sentence once."""
-        warnings, self._warnings = self._warnings, []
-        return warnings
 
     def close(self) -> None:
         """End the target."""
@@ -196,7 +171,7 @@ class LiveExecutor:
         Calls that last longer than windows are in few of them, and their work in all: where less
         than a few are to be expected, as many are taken as there would be on average.
         """
-        placed = discovered(self._first.discoveries.values())
+        placed = self._discovery
         slowed = slowed_by_watching(placed, request, _longest_s(placed)) if placed else {}
         expected = {
             function.target: function.calls * window.units
@@ -219,7 +194,7 @@ class LiveExecutor:
     def _universe_for(self, request: RunRequest) -> Universe:
         universe = self._universes.get(request.waits)
         if universe is None:
-            placed = discovered(self._first.discoveries.values())
+            placed = self._discovery
             assert placed is not None
             universe = self._universes[request.waits] = Universe.of(
                 placed,
@@ -244,9 +219,15 @@ class LiveExecutor:
         )
 
     @property
+    def _discovery(self) -> Discovery | None:
+        if self._found is None:
+            self._found = discovered(self._first.discoveries.values())
+        return self._found
+
+    @property
     def _lanes(self) -> int:
         """Lanes that may work on units side by side: each is to complete some in a window."""
-        found = discovered(self._first.discoveries.values())
+        found = self._discovery
         return min(max(found.lanes, 1), MOST_LANES) if found else 1
 
     # -- the target's life ------------------------------------------------------------------------
@@ -262,6 +243,7 @@ class LiveExecutor:
             self._run.look()
             return self._run
         self.close()
+        self._clear()
         self._prepare()
         known = bool(self._first.discoveries)
         self._universe = self._universe_for(RunRequest(0, "baseline", 0)) if known else None
@@ -321,18 +303,9 @@ class LiveExecutor:
                 "every unit of work calls"
             )
 
-    def _prepare(self) -> None:
-        self._clear()
-        prepare(self.workload, self.warden, self.settings, self.slot)
-
     def _clear(self) -> None:
         shutil.rmtree(self.slot / "records", ignore_errors=True)
         (self.slot / "records").mkdir(exist_ok=True)
-
-    def _warn(self, sentence: str) -> None:
-        if sentence not in self._warned:
-            self._warned.add(sentence)
-            self._warnings.append(sentence)
 
 
 def _longest_s(found: Discovery) -> float:

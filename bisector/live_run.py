@@ -82,7 +82,7 @@ class _Moment:
 
 
 class LiveRun:
-    """See the module docstring. Use it as a context manager: leaving ends the target."""
+    """See the module docstring. `close` ends the target."""
 
     def __init__(self, warden: Warden, launch: Launch, slot: Path, plan: Plan, room: int) -> None:
         """Start it with ``plan``. ``room``: how many doses a plan may have.
@@ -127,8 +127,9 @@ class LiveRun:
         woken = 0.0
         while True:
             self.look(now=True)
-            late = [f for f in self._alive() if f.epoch < epoch]
-            if not late and self._alive():
+            alive = self._alive()
+            late = [f for f in alive if f.epoch < epoch]
+            if alive and not late:
                 return
             now = time.monotonic()
             if now - woken > WAKE_S:
@@ -137,7 +138,7 @@ class LiveRun:
                     follower.wake()
             if now - began > FOLLOW_S:
                 raise NotMeasured(
-                    f"{len(late)} of {len(self._alive())} processes did not follow a switch within "
+                    f"{len(late)} of {len(alive)} processes did not follow a switch within "
                     f"{FOLLOW_S:g} s"
                 )
             time.sleep(LOOK_S)
@@ -282,12 +283,6 @@ class LiveRun:
             follower.close()
         self._followers.clear()
         self.control.close()
-
-    def __enter__(self) -> LiveRun:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
 
     def _write(self, plan: Plan) -> None:
         """Processes may read it at any moment: they find the old one or the new one."""

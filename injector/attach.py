@@ -19,7 +19,6 @@ from .wire import decode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from typing import Any
 
     from .control import Control
@@ -85,8 +84,7 @@ class Attachment:
         self._follow(plan)
         self._switching = False
         atexit.register(self.detach)
-        for thread in self._threads():
-            thread()
+        self._start_threads()
 
     def _listen(self) -> None:
         from .control import Control
@@ -107,14 +105,17 @@ class Attachment:
             if self.names.watches:
                 self.backend.install(self.tracker, switched=plan["live"])
 
-    def _threads(self) -> list[Callable[[], None]]:
-        """How to start the injector's own threads, as far as there are any."""
-        starts: list[Callable[[], None]] = []
+    def _start_threads(self) -> None:
         if self._probe is not None:
-            starts.append(self._probe.start)
+            self._probe.start()
         if self._live is not None:
-            starts.append(lambda: self._live.start(self.ledger))
-        return starts
+            self._live.start(self.ledger)
+
+    def _stop_threads(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+        if self._probe is not None:
+            self._probe.stop()
 
     def _delay(self, plan: dict[str, Any], core: Any) -> None:
         from .doses import Doses
@@ -194,10 +195,7 @@ class Attachment:
     def detach(self) -> None:
         """Stop watching: at an orderly end, so that nothing is watched in the interpreter's own."""
         try:
-            if self._live is not None:
-                self._live.stop()
-            if self._probe is not None:
-                self._probe.stop()
+            self._stop_threads()
             self.backend.uninstall()
             self.ledger.detached()
         except Exception as error:
@@ -205,17 +203,13 @@ class Attachment:
 
     def _before_fork(self) -> None:
         try:
-            if self._live is not None:
-                self._live.stop()
-            if self._probe is not None:
-                self._probe.stop()
+            self._stop_threads()
         except Exception as error:
             self.error(error)
 
     def _after_fork(self) -> None:
         try:
-            for thread in self._threads():
-                thread()
+            self._start_threads()
         except Exception as error:
             self.error(error)
 
@@ -243,8 +237,7 @@ class Attachment:
         self._role.ledger = ledger
         try:
             self.tracker.forked(ledger.counters)
-            for thread in self._threads():
-                thread()
+            self._start_threads()
         except Exception as error:
             self.error(error)
 

@@ -17,9 +17,7 @@ from .ledger import COUNTERS, SLOTS, WIDTH, ProcessRecord
 from .wire import decode
 
 _PROCESS = COUNTERS["process"]
-_DETACHED, _EPOCH, _SWITCHED = (
-    _PROCESS.index(name) for name in ("detached_ns", "epoch", "switched_ns")
-)
+_DETACHED, _EPOCH = (_PROCESS.index(name) for name in ("detached_ns", "epoch"))
 _CPU_NS, _LAST_NS = (COUNTERS["progress"].index(name) for name in ("cpu_ns", "last_ns"))
 
 
@@ -81,11 +79,6 @@ class Follower:
     def epoch(self) -> int:
         """The last change of the page that the process has followed."""
         return self._counters[_EPOCH]
-
-    @property
-    def switched_ns(self) -> int:
-        """When it did, monotonic."""
-        return self._counters[_SWITCHED]
 
     @property
     def has_ended(self) -> bool:

@@ -40,7 +40,7 @@ WIDTH = 8
 """Counters per slot."""
 
 COUNTERS: dict[str, tuple[str, ...]] = {
-    "process": ("attached_ns", "detached_ns", "cpu_before_ns", "epoch", "switched_ns"),
+    "process": ("attached_ns", "detached_ns", "cpu_before_ns", "epoch"),
     "target": (
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),

@@ -12,7 +12,6 @@ goes on as its parent was at that moment.
 from __future__ import annotations
 
 import os
-from time import monotonic_ns
 
 from .hidden_thread import HiddenThread
 
@@ -24,8 +23,8 @@ if TYPE_CHECKING:
     from .control import Control
     from .ledger import Ledger
 
-_EPOCH, _SWITCHED_NS = 3, 4
-"""Counters of the process in its ledger."""
+_EPOCH = 3
+"""Counter of the process in its ledger."""
 
 
 class Live:
@@ -84,5 +83,4 @@ class Live:
             self._plan = plan
             self._attachment.follow_plan()
         self._attachment.switch(control)
-        counters[_SWITCHED_NS] = monotonic_ns()
         counters[_EPOCH] = epoch

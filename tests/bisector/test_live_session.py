@@ -20,10 +20,6 @@ ROOT = Path(__file__).parents[2]
 STEPS = """
     import os, signal, sys, time
     {before}
-    def work(ms):
-        end = time.perf_counter() + ms / 1e3
-        while time.perf_counter() < end:
-            pass
     def compute():
         total = 0
         for index in range(20_000):

@@ -9,7 +9,7 @@ from injector.ledger import Entry, ProcessRecord
 
 LIBRARY = "/usr/lib/python3.13/asyncio/events.py"
 INSTALLED = "/venv/lib/python3.13/site-packages/framework/core.py"
-OURS = "/work/program.py"
+OURS = "program.py"
 
 
 class Program:
