@@ -64,8 +64,10 @@ def _omissions(summary: dict[str, Any], case: Case) -> Iterator[str]:
         others = case.co_critical - {function}
         if not others & set(entries[function]["co_critical_with"]):
             yield f"{function} is not reported as co-critical"
-    for function, gain in case.gains.items():
+    unit_s = summary["baseline"]["time_per_unit_s"]
+    for function, truth in case.gains.items():
         if function in entries:
+            gain = truth(unit_s) if callable(truth) else truth
             yield from _gain_off(function, gain, entries[function]["estimated_gain"])
     if case.slack_ms:
         yield from _slack_off(summary["root"], case.slack_ms)
@@ -74,7 +76,7 @@ def _omissions(summary: dict[str, Any], case: Case) -> Iterator[str]:
 def _gain_off(function: str, gain: float, estimate: dict[str, Any]) -> Iterator[str]:
     lo, hi = estimate["ci95"]
     if not lo - GAIN_TOLERANCE <= gain <= hi + GAIN_TOLERANCE:
-        yield f"gain of {function}: {estimate['estimate']:.2f} [{lo:.2f}, {hi:.2f}], truth {gain}"
+        yield f"gain of {function}: {estimate['estimate']:.2f} [{lo:.2f}, {hi:.2f}], truth {gain:.2f}"
 
 
 def _slack_off(root: dict[str, Any], truth: tuple[float, float]) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from cases.truth import Case, main_
+from cases.truth import Case, left_by, main_
 from judgement import missing, wrong
 
 CASE = Case(
@@ -27,7 +27,8 @@ def entry(name: str, gain: float = 0.3, wait: float = 2e6, **other: Any) -> dict
 
 def summary(verdict: str, *entries: dict[str, Any], **other: Any) -> dict[str, Any]:
     base = {"verdict": verdict, "sensitive": list(entries), "stop_reason": "certified"}
-    return {**base, "insensitive": [], "unresolved": [], "root": {}, **other}
+    baseline = {"time_per_unit_s": 0.01}
+    return {**base, "baseline": baseline, "insensitive": [], "unresolved": [], "root": {}, **other}
 
 
 def test_the_truth_is_right() -> None:
@@ -73,3 +74,13 @@ def test_a_false_claim_is_wrong_at_any_budget(found: dict[str, Any], complaint: 
 )
 def test_a_certified_answer_has_to_say_everything(found: dict[str, Any], complaint: str) -> None:
     assert missing(found, CASE) == [complaint]
+
+
+def test_the_share_of_a_wait_of_known_length_goes_by_the_time_of_a_unit() -> None:
+    case = Case(
+        "any.py", "sensitive", must_be_sensitive=main_("sample"),
+        gains={"__main__:sample": left_by(0.007)},
+    )  # fmt: skip
+    assert missing(summary("sensitive", entry("sample")), case) == []
+    faster = summary("sensitive", entry("sample"), baseline={"time_per_unit_s": 0.0075})
+    assert "truth 0.07" in missing(faster, case)[0]

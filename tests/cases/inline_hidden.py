@@ -1,4 +1,4 @@
-"""`step` launches, works 3 ms inline, and synchronises: its own work is hidden.
+"""`step` launches, works a while inline, and synchronises: its own work is hidden.
 
 Truth: `insensitive`. A delay at the entry of `step` would come before the launch and be fully
 critical (wrong); the work lies between two calls, and there a delay is absorbed by the wait.
@@ -6,7 +6,7 @@ critical (wrong); the work lies between two calls, and there a delay is absorbed
 
 import time
 
-KERNEL_S = 0.0065
+KERNEL_S = 0.01
 STEPS = 110
 finish = 0.0
 
@@ -25,7 +25,7 @@ def synchronize():
 def step():
     launch()
     total = 1
-    for index in range(50_000):
+    for index in range(20_000):
         total = (total * 31 + index) % 1_000_003
     synchronize()
     return total

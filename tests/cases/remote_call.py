@@ -1,7 +1,7 @@
 """A request handler with a remote call of fixed latency in its path.
 
-Truth: `fetch_profile` (5 ms of 6.5 ms) is sensitive and waiting, gain about 0.75; `render_page`
-(CPU) is sensitive with what is left, about 0.2.
+Truth: `fetch_profile` (5 ms) is sensitive and waiting; `render_page` (CPU) is sensitive with what
+that leaves of a request.
 """
 
 import time
