@@ -76,7 +76,8 @@ def _omissions(summary: dict[str, Any], case: Case) -> Iterator[str]:
 def _gain_off(function: str, gain: float, estimate: dict[str, Any]) -> Iterator[str]:
     lo, hi = estimate["ci95"]
     if not lo - GAIN_TOLERANCE <= gain <= hi + GAIN_TOLERANCE:
-        yield f"gain of {function}: {estimate['estimate']:.2f} [{lo:.2f}, {hi:.2f}], truth {gain:.2f}"
+        seen = f"{estimate['estimate']:.2f} [{lo:.2f}, {hi:.2f}]"
+        yield f"gain of {function}: {seen}, truth {gain:.2f}"
 
 
 def _slack_off(root: dict[str, Any], truth: tuple[float, float]) -> Iterator[str]:

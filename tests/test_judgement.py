@@ -68,7 +68,7 @@ def test_a_false_claim_is_wrong_at_any_budget(found: dict[str, Any], complaint: 
         ),
         (
             summary("sensitive", entry("sample", gain=0.9)),
-            "gain of __main__:sample: 0.90 [0.88, 0.92], truth 0.3",
+            "gain of __main__:sample: 0.90 [0.88, 0.92], truth 0.30",
         ),
     ],
 )

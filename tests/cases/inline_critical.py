@@ -1,7 +1,8 @@
 """`sample` waits for the device and then works inline, while the device is idle.
 
-Truth: `sample` is sensitive: what the kernel of 4 ms leaves of a step. A delay at its entry would come before the wait and
-be absorbed (wrong); the work lies after the call of `wait`. `wait` itself is not sensitive.
+Truth: `sample` is sensitive: what the kernel of 4 ms leaves of a step. A delay at its entry would
+come before the wait and be absorbed (wrong); the work lies after the call of `wait`. `wait` itself
+is not sensitive.
 """
 
 import time
