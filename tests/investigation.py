@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -38,6 +39,8 @@ def investigate(
         directory = keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         directory.mkdir(parents=True, exist_ok=True)
         result = directory / "summary.json"
+        result.unlink(missing_ok=True)  # of an earlier investigation that was kept here
+        shutil.rmtree(directory / "run", ignore_errors=True)
         command = [sys.executable, "-m", "bisector", str(script)]
         command += ["--budget", budget, "--seed", str(seed), "--json", str(result), "--quiet"]
         command += ["--output", str(directory / "run"), *options, "--", *arguments]
