@@ -19,7 +19,7 @@ from bisector.answer import Certificate, Effect, Finding
 from bisector.events import PhaseBegan
 from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import BudgetOver, Lab, Steps
-from bisector.search import publish, search
+from bisector.search import publish, search, warn_of_amplification
 from bisector.statistics import holm, sequence_p_value
 from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
@@ -35,9 +35,6 @@ MAX_BLOCKS = 200
 QUIET = 0.06
 """Noise of one run, relative to an effect at the base dose, that needs no larger one: three blocks
 then tell a ratio of two effects to about 0.05."""
-
-AMPLIFIED = 1.2
-"""A critical fraction surely above this is worth a warning."""
 
 DOUBTFUL_RUNS = 12
 """A member that is unlikely to reach the threshold after this many runs is let go."""
@@ -56,7 +53,10 @@ def certify(lab: Lab) -> Steps:
             lab.note("slowing everything lowers throughput, but no part of it was found that does")
             raise BudgetOver
         trial = _Attempt(lab, list(lab.finalists.members), share * alpha)
-        yield from trial.run()
+        try:
+            yield from trial.run()
+        finally:
+            warn_of_amplification(lab)
         if trial.certified:
             lab.know(verdict="sensitive", stop_reason="certified")
             return
@@ -358,13 +358,6 @@ class _Attempt:
                     member.co_critical_with,
                 )
             )
-        for finding in findings:
-            fraction = finding.effect.critical_fraction
-            if fraction is not None and fraction.lo > AMPLIFIED:
-                lab.warn(
-                    f"slowing {finding.target} costs {fraction.estimate:.2f} times the delay it "
-                    "was given: something amplifies it (a lock, a cache, the cost of watching)"
-                )
         root, old = self.trials.effect(self.everything, lab.settings.threshold), lab.known.root
         if root is not None and old is not None and root.gain.width < 2.0 * old.gain.width:
             lab.know(root=_with_response(root, old))

@@ -137,6 +137,9 @@ class Discovery:
     """CPU time that watching itself took, by what its events cost."""
     cpu_units: float = 1.0
     """What that is for, as `bisector.observations.RunObserved.units` counts: one run, or units."""
+    usual_cpu_s: float | None = None
+    """CPU seconds of all processes per unit while nobody watches, on processors as fast as those
+    that own times are for; None where unknown."""
     cores: int = 0
     """Processors the benchmark may use; 0 where unknown."""
     backend: str = ""
@@ -168,9 +171,9 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
     cpu_s = None if cpu_s is None else cpu_s * discovery.cpu_units
     if cpu_s is not None and cpu_s > discovery.nogil_s:
         slower = max(slower, discovery.gil_s / (cpu_s - discovery.nogil_s))
-    excess, warnings = slower, discovery.warnings
+    excess, warnings, usual_cpu_s = slower, discovery.warnings, discovery.usual_cpu_s
     if discovery.backend in SLOWED:
-        excess = 1.0
+        excess, usual_cpu_s = 1.0, None
         if slower > MARKEDLY:
             warnings += (
                 f"code runs {slower:.1f} times slower while it is watched (on average; single "
@@ -182,13 +185,11 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
     room = time_per_unit_s - sum(f.wait_s + f.nogil_s for f in discovery.functions)
     if discovery.lanes == 1 and room > 0.0:
         excess = max(excess, cpu / room)
-    if excess == 1.0:
-        return replace(discovery, warnings=warnings)
-    functions = tuple(
-        _with_cpu(function, {code.line: 1.0 / excess for code in function.codes})
-        for function in discovery.functions
+    return replace(
+        slowed(discovery, 1.0 / excess),
+        warnings=warnings,
+        usual_cpu_s=usual_cpu_s and usual_cpu_s / excess,
     )
-    return replace(discovery, functions=functions, warnings=warnings)
 
 
 def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -> Discovery:
@@ -205,11 +206,21 @@ def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -
     factor = min(
         max(usual_s * discovery.cpu_units / worked_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED
     )
+    functions = slowed(discovery, factor).functions
+    return replace(
+        discovery, functions=functions, gil_s=factor * discovery.gil_s, usual_cpu_s=usual_s
+    )
+
+
+def slowed(discovery: Discovery, slower: float) -> Discovery:
+    """The same with CPU times as they are on processors so many times slower."""
+    if slower == 1.0:
+        return discovery
     functions = tuple(
-        _with_cpu(function, {code.line: factor for code in function.codes})
+        _with_cpu(function, {code.line: slower for code in function.codes})
         for function in discovery.functions
     )
-    return replace(discovery, functions=functions, gil_s=factor * discovery.gil_s)
+    return replace(discovery, functions=functions)
 
 
 def timed_by(placed: Discovery, bare: Discovery) -> Discovery:
@@ -242,7 +253,7 @@ def timed_by(placed: Discovery, bare: Discovery) -> Discovery:
         codes = tuple(replace(c, slowed=1.0 / lines[c.line] - 1.0) for c in function.codes)
         functions.append(_with_cpu(replace(function, codes=codes), lines))
     gil_s = max(bare.gil_s + bare.nogil_s - placed.nogil_s, 0.0)
-    return replace(placed, functions=tuple(functions), gil_s=gil_s)
+    return replace(placed, functions=tuple(functions), gil_s=gil_s, usual_cpu_s=bare.usual_cpu_s)
 
 
 def _with_cpu(function: Function, factors: dict[int, float]) -> Function:

@@ -70,6 +70,11 @@ class Disturbance:
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
     @property
+    def cpu_s(self) -> float | None:
+        """CPU seconds of an undelayed run, or unit, on average; None while there are none."""
+        return sum(self._cpu) / len(self._cpu) if self._cpu else None
+
+    @property
     def version(self) -> int:
         """Grows with what is known."""
         return len(self._runs)

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bisector.answer import Answer, Unresolved
 from bisector.certificate import certify
-from bisector.discovery import SLOWED_BY_SITES, Discovery
+from bisector.discovery import SLOWED_BY_SITES, Discovery, slowed
 from bisector.events import Event, PhaseBegan
 from bisector.finalists import Finalists
 from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
@@ -69,10 +69,11 @@ class Engine:
         disturbance = self.lab.disturbance
         if disturbance.matters:
             known = replace(known, warnings=(*known.warnings, disturbance.sentence()))
+        discovery = self.lab.discovery
         return replace(
             known,
             baseline=self.lab.baseline_known(),
-            discovery=self.lab.discovery,
+            discovery=discovery and slowed(discovery, self.lab.own.slower),
             runs=self.runs,
             experiments=self.lab.experiments,
         )

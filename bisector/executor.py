@@ -162,6 +162,7 @@ class RunExecutor(TargetExecutor):
             cpu_s=cpu_s,
         )
         self._clear()
+        observed = _with_speed(observed)
         self.recall(request, observed)
         return observed
 
@@ -347,6 +348,14 @@ class RunExecutor(TargetExecutor):
         (self.slot / "records").mkdir(exist_ok=True)
         for name in ("stdout", "stderr", "prepare"):
             (self.slot / name).unlink(missing_ok=True)
+
+
+def _with_speed(observed: RunObserved) -> RunObserved:
+    """A discovery run says by its CPU time how fast the processors were."""
+    found, cpu_s = observed.discovery, observed.cpu_s
+    if found is None or cpu_s is None or cpu_s <= found.watching_s:
+        return observed
+    return replace(observed, discovery=replace(found, usual_cpu_s=cpu_s - found.watching_s))
 
 
 def how_it_ended(ended: Ended) -> str:

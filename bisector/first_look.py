@@ -17,10 +17,11 @@ from statistics import median
 from bisector.calibration import Calibration
 from bisector.digest import digest
 from bisector.discovery import SLOWED_BY_SITES, Discovery, at_speed
-from bisector.live_run import LiveRun, Shape, TargetEnded, longer_by
+from bisector.live_run import LiveRun, TargetEnded
 from bisector.observations import RunObserved
 from bisector.settings import Settings
 from bisector.unit import Count, NoUnit, find_unit
+from bisector.window import Shape, longer_by
 from bisector.workload import usable_cores
 from injector.follow import between
 from injector.ledger import ProcessRecord, read_records

@@ -20,7 +20,7 @@ from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.executor import RunFailed, TargetExecutor, how_it_ended
 from bisector.first_look import FirstLook
-from bisector.live_run import LiveRun, NotMeasured, Shape, TargetEnded, Window
+from bisector.live_run import LiveRun, TargetEnded
 from bisector.metric import progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
@@ -28,6 +28,7 @@ from bisector.settings import Settings
 from bisector.settling import Settling
 from bisector.unit import NoUnit
 from bisector.warden import Ended, Launch
+from bisector.window import NotMeasured, Shape, Window
 
 SETTLE_UNITS = 2
 """Units that are let pass after a switch, for each lane: what was begun under other doses is over

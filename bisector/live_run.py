@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from bisector.observations import Delivered
 from bisector.unit import Count
 from bisector.warden import Ended, Launch, Warden
+from bisector.window import Moment, NotMeasured, Shape, Window, between
 from injector.control import Control
-from injector.follow import Follower, Progress, stems
+from injector.follow import Follower, stems
 from injector.plan import Plan
 
 LOOK_S = 0.0005
@@ -28,6 +28,9 @@ FAR_S = 0.005
 
 SEARCH_S = 0.02
 """How often new processes and new names are looked for."""
+
+STILL_UNITS = 4
+"""Units, for each process that does some, after which no more stills are waited for."""
 
 WAKE_S = 0.01
 """How often a process that has not followed is woken again."""
@@ -47,40 +50,6 @@ class TargetEnded(Exception):
         self.ended = ended
 
 
-class NotMeasured(Exception):
-    """The target lives, but this window says nothing; the message is one sentence."""
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """How long a window lasts. ``settle``: units that are let pass after a switch first."""
-
-    settle: int
-    units: int
-    seconds: float
-    patience_s: float
-    """Without progress for this long a window is given up."""
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """What one window showed; ``wall_s`` with switching and settling, ``cpu_s`` of all processes
-    (None where unknown)."""
-
-    time_per_unit_s: float
-    units: int
-    cpu_s: float | None
-    wall_s: float
-    delivered: dict[str, Delivered]
-    processes: int
-
-
-@dataclass(frozen=True, slots=True)
-class _Moment:
-    progress: dict[Follower, Progress]
-    counted: dict[Follower, dict[str, tuple[int, ...]]]
-
-
 class LiveRun:
     """See the module docstring. `close` ends the target."""
 
@@ -97,6 +66,7 @@ class LiveRun:
         self._forgotten: set[str] = set()
         self._looked_s = 0.0
         self._ended: Ended | None = None
+        self._stills = 0
         self.point = ""
         """The function whose calls are the units of work, ``module:qualname``."""
         self.control = Control(str(slot / "control"), room, create=True)
@@ -155,30 +125,22 @@ class LiveRun:
         began = time.monotonic()
         self._forget_ended()
         self.switch(doses)
-        self.pass_units(shape.settle, 0.0, shape.patience_s)
+        self.pass_units(shape.settle - 1, 0.0, shape.patience_s)
         window = self.stretch(targets, shape)
         return replace(window, wall_s=time.monotonic() - began)
 
     def stretch(self, targets: Iterable[str], shape: Shape) -> Window:
-        """A window that begins now, under the doses that are in force.
+        """A window that begins with the next unit, under the doses that are in force.
 
         Raises:
             TargetEnded: it ended before the window did.
             NotMeasured: no progress.
         """
         began = time.monotonic()
-        before = self._moment(targets)
-        self.pass_units(shape.units, shape.seconds, shape.patience_s)
-        after = self._moment(targets)
-        rate, units = _rate(before, after)
-        return Window(
-            1.0 / rate,
-            units,
-            _cpu_s(before, after),
-            time.monotonic() - began,
-            _delivered(before, after),
-            len(self._alive()),
-        )
+        before = self._moment(targets, shape.patience_s)
+        self.pass_units(shape.units - 1, shape.seconds, shape.patience_s)
+        after = self._moment(targets, shape.patience_s)
+        return between(before, after, time.monotonic() - began, len(self._alive()))
 
     def pass_units(self, units: int, seconds: float, patience_s: float) -> int:
         """Wait until so many units and seconds have passed; returns how many units have.
@@ -187,6 +149,26 @@ class LiveRun:
             TargetEnded: it has ended.
             NotMeasured: nothing moves.
         """
+        return self._pass(
+            lambda count, passed_s: count >= units and passed_s >= seconds,
+            (units, seconds),
+            patience_s,
+        )
+
+    def _pass(
+        self,
+        is_over: Callable[[int, float], bool],
+        foreseen: tuple[int, float],
+        patience_s: float,
+    ) -> int:
+        """Wait until ``is_over`` (units that have passed, seconds that have), probably when so many
+        have; returns how many units have.
+
+        Raises:
+            TargetEnded: it has ended.
+            NotMeasured: nothing moves.
+        """
+        units, seconds = foreseen
         began = moved = time.monotonic()
         first = last = self.units()
         while True:
@@ -194,7 +176,7 @@ class LiveRun:
             now, count = time.monotonic(), self.units()
             if count != last:
                 last, moved = count, now
-            if count - first >= units and now - began >= seconds:
+            if is_over(count - first, now - began):
                 return count - first
             left = max(units - (count - first), 0) / max(count - first, 1)
             near_s = max(left * (now - began), seconds - (now - began)) if count > first else 0.0
@@ -265,11 +247,30 @@ class LiveRun:
     def _alive(self) -> list[Follower]:
         return [f for f in self._followers.values() if not f.has_ended]
 
-    def _moment(self, targets: Iterable[str]) -> _Moment:
+    def _moment(self, targets: Iterable[str], patience_s: float) -> Moment:
+        """All counters, those of each process as they are inside its next unit's first call.
+
+        A process that does no unit while the others do several is read as it is.
+
+        Raises:
+            TargetEnded: it has ended.
+            NotMeasured: nothing moves.
+        """
+        self._stills = number = self._stills + 1
+        asked = [f for f in self._alive() if f.takes_stills(self.point)]
+        for follower in asked:
+            follower.want_still(number)
+        enough = STILL_UNITS * len(asked)
+
+        def is_over(units: int, _: float) -> bool:
+            return units >= enough or all(f.has_still(number) for f in asked)
+
+        self._pass(is_over, (len(asked), 0.0), patience_s)
         followers = list(self._followers.values())
-        return _Moment(
-            {f: f.progress(self.point) for f in followers},
-            {f: f.counted(targets) for f in followers},
+        still = {f: f.has_still(number) for f in followers}
+        return Moment(
+            {f: f.progress(self.point, still[f]) for f in followers},
+            {f: f.counted(targets, still[f]) for f in followers},
         )
 
     # -- the end ----------------------------------------------------------------------------------
@@ -290,72 +291,3 @@ class LiveRun:
         fresh = path.with_suffix(".new")
         fresh.write_text(plan.to_json(), encoding="utf-8")
         fresh.replace(path)
-
-
-def longer_by(a: Window, b: Window) -> float:
-    """What one takes longer than the other, as a share, as far as the CPU time of its work does not
-    explain it: that is longer where the processors are slower."""
-    longer = a.time_per_unit_s - b.time_per_unit_s
-    if a.cpu_s is not None and b.cpu_s is not None:
-        work = a.cpu_s / a.units - b.cpu_s / b.units
-        longer -= min(max(longer, min(work, 0.0)), max(work, 0.0))
-    return longer / b.time_per_unit_s
-
-
-def _rate(before: _Moment, after: _Moment) -> tuple[float, int]:
-    """(units per second, units): from the last call before to the last call after, which is as
-    exact for calls that come in bursts as for single ones.
-
-    Processes that progress side by side have a rate each; where some came or went meanwhile, only
-    all of them together have one.
-
-    Raises:
-        NotMeasured: nothing passed.
-    """
-    rates, units, changed = [], 0, False
-    for follower, now in after.progress.items():
-        then = before.progress.get(follower)
-        if now.calls == 0:
-            continue
-        passed = now.calls - (then.calls if then else 0)
-        units += passed
-        changed |= passed == 0 or then is None or then.calls == 0
-        if then is not None and now.last_ns > then.last_ns:
-            rates.append(passed / ((now.last_ns - then.last_ns) / 1e9))
-    if rates and not changed:
-        return sum(rates), units
-    begin_ns = max((then.last_ns for then in before.progress.values()), default=0)
-    end_ns = max((now.last_ns for now in after.progress.values()), default=0)
-    if not begin_ns or end_ns <= begin_ns:
-        raise NotMeasured("the progress point was not called in the window")
-    return units / ((end_ns - begin_ns) / 1e9), units
-
-
-def _cpu_s(before: _Moment, after: _Moment) -> float | None:
-    """CPU seconds of all processes between the two; None where some came, went, or do not say."""
-    total_ns = 0
-    for follower, now in after.progress.items():
-        then = before.progress.get(follower)
-        if then is None or then.cpu_ns is None or now.cpu_ns is None:
-            return None
-        total_ns += now.cpu_ns - then.cpu_ns
-    return total_ns / 1e9
-
-
-def _delivered(before: _Moment, after: _Moment) -> dict[str, Delivered]:
-    """What the injector counted between the two, over all processes."""
-    delivered: dict[str, Delivered] = {}
-    for follower, targets in after.counted.items():
-        known = before.counted.get(follower, {})
-        for target, counters in targets.items():
-            calls, delays, delayed_ns, _, _, wait_ns, *_ = (
-                now - then for now, then in zip(counters, known.get(target, (0,) * 8), strict=True)
-            )
-            old = delivered.get(target, Delivered(0, 0, 0.0, 0.0))
-            delivered[target] = Delivered(
-                old.calls + calls,
-                old.delays + delays,
-                old.delayed_ns + delayed_ns,
-                (old.spun_ns or 0.0) + delayed_ns - wait_ns,
-            )
-    return delivered

@@ -39,6 +39,9 @@ MOST_AMPLIFIED = 4.0
 
 RESERVED_BLOCKS = 3
 
+AMPLIFIED = 1.2
+"""A critical fraction surely above this is worth a warning."""
+
 
 def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     """Find the finalists among ``within`` (default: everything); adds them to ``lab.finalists``."""
@@ -252,3 +255,14 @@ def publish(lab: Lab, trials: Trials) -> None:
             )
         )
     lab.know(sensitive=tuple(sorted(findings, key=lambda f: -f.effect.gain.estimate)))
+
+
+def warn_of_amplification(lab: Lab) -> None:
+    """Say of which findings a delay costs more than itself."""
+    for finding in lab.known.sensitive:
+        fraction = finding.effect.critical_fraction
+        if fraction is not None and fraction.lo > AMPLIFIED:
+            lab.warn(
+                f"slowing {finding.target} costs {fraction.estimate:.2f} times the delay it "
+                "was given: something amplifies it (a lock, a cache, the cost of watching)"
+            )

@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from statistics import median
 
-from bisector.live_run import LiveRun, Shape, TargetEnded, Window, longer_by
+from bisector.live_run import LiveRun, TargetEnded
 from bisector.unit import NoUnit
+from bisector.window import Shape, Window, longer_by
 
 REPEATS = 3
 STRETCHES, LEAST_STRETCHES = 3, 2

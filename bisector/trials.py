@@ -12,7 +12,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
 from bisector.answer import CurvePoint, Effect, Interval
-from bisector.discovery import Function
+from bisector.discovery import MOST_DISTURBED, Discovery, Function
 from bisector.disturbance import Disturbance
 from bisector.measurements import Measurements
 from bisector.observations import Delivered, RunObserved
@@ -66,13 +66,18 @@ class OwnTime:
 
     In classic mode (``delay_ns``) a call's own time is replaced by the fixed delay, so that "dose
     1" is the delay asked for and a gain is the share of time per unit lost to it.
+
+    ``slower``: how many times as much CPU time the same work takes by now, on average, as when own
+    times were measured. Processors that others use too change their speed for minutes.
     """
 
     def __init__(self, functions: Mapping[str, Function], delay_ns: float | None = None) -> None:
         self.delay_ns = delay_ns
+        self.slower = 1.0
         self._per_unit: dict[str, float] = {}
         self._per_call: dict[str, float] = {}
         self._waiting: dict[str, float] = {}
+        """Share of own time that is spent waiting."""
         for target, function in functions.items():
             if delay_ns is None:
                 self._per_unit[target] = function.own_s
@@ -82,9 +87,30 @@ class OwnTime:
                 self._per_unit[target] = function.calls * delay_ns / 1e9
                 self._per_call[target] = delay_ns / 1e9
 
+    def judge_speed(self, found: Discovery | None, usual_s: float | None) -> None:
+        """How much slower processors are on average than when ``found`` was made.
+
+        Of several discovery runs the least disturbed counts: what looks slower there than usual
+        polls while it is watched.
+
+        Args:
+            usual_s: CPU seconds of undelayed runs, or units, on average; None while unknown.
+        """
+        if found is not None and found.usual_cpu_s and usual_s:
+            is_window = found.cpu_units != 1.0
+            least = 1.0 / MOST_DISTURBED if is_window else 1.0
+            self.slower = min(max(usual_s / found.usual_cpu_s, least), MOST_DISTURBED)
+
     def per_unit_s(self, targets: frozenset[str]) -> float:
         """Own time of a set per unit of work."""
-        return sum(self._per_unit.get(target, 0.0) for target in targets)
+        return sum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
+
+    def _by_now(self, target: str, own_s: float) -> float:
+        """An own time of this target as the processors are by now."""
+        if self.delay_ns is not None or self.slower == 1.0:
+            return own_s
+        waiting = self._waiting.get(target, 0.0)
+        return own_s * (waiting + (1.0 - waiting) * self.slower)
 
     def work_s(self, delivered: Mapping[str, Delivered]) -> float:
         """What the calls of a run compute, in seconds as if none was delayed.
@@ -105,9 +131,10 @@ class OwnTime:
         """
         total = 0.0
         for target, counted in delivered.items():
-            own = self._per_call.get(target, 0.0) * counted.calls
+            per_call_s = self._per_call.get(target, 0.0)
+            own = self._by_now(target, per_call_s) * counted.calls
             if len(delivered) > 1 and (waiting := self._waiting.get(target, 0.0)) > 0.0:
-                worked = (1.0 - waiting) * own
+                worked = own - waiting * per_call_s * counted.calls
                 own = min(own, max(worked, counted.delayed_ns / 1e9 / max(dose, 1e-12)))
             total += own
         return total
@@ -129,7 +156,8 @@ class Trials:
         """(arm, block, log of the seconds that the calls of a run take undelayed)."""
         self._delivered: dict[Arm, dict[str, Delivered]] = {}
         """All runs of an arm together, by target."""
-        self._doses: dict[Arm, float] = {}
+        self._doses: dict[Arm, tuple[float, float]] = {}
+        """By arm: how much slower processors were taken to be, and the dose by that."""
 
     def add(self, arm: Arm | None, block: int, observed: RunObserved, time_s: float) -> None:
         """Record one run; ``arm`` None is a control."""
@@ -146,7 +174,7 @@ class Trials:
             each[target] = Delivered(
                 old.calls + new.calls, old.delays + new.delays, old.delayed_ns + new.delayed_ns
             )
-        self._doses[arm] = self._dose(each, arm.dose)
+        self._doses.pop(arm, None)
         if (work_s := self.own.work_s(observed.delivered)) > 0.0:
             self._work.append((arm, block, math.log(work_s)))
 
@@ -160,7 +188,7 @@ class Trials:
 
     def arms(self, targets: frozenset[str]) -> list[Arm]:
         """These targets at the doses they were slowed by."""
-        return [arm for arm in self._doses if arm.targets == targets]
+        return [arm for arm in self._delivered if arm.targets == targets]
 
     def fit(self) -> Fit:
         """The current fit over all arms of the stage."""
@@ -168,7 +196,12 @@ class Trials:
 
     def dose(self, arm: Arm) -> float:
         """The dose as delivered: counted delays over own time of the calls they fell on."""
-        return self._doses.get(arm, 0.0)
+        slower = self.own.slower
+        known = self._doses.get(arm)
+        if known is None or known[0] != slower:
+            known = slower, self._dose(self._delivered.get(arm, {}), arm.dose)
+            self._doses[arm] = known
+        return known[1]
 
     def dose_of(self, targets: frozenset[str], arm: Arm) -> float:
         """The dose that some of an arm's targets were given."""

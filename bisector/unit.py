@@ -4,7 +4,8 @@ A main loop calls a few functions over and over; what they call in turn recurs a
 looked for is recurring code that no other recurring code called. Code of the standard library is
 looked through: the unit is what an event loop or a thread pool runs, not its own machinery. Of
 several such calls, one of the main process that holds a good part of its time is taken before those
-of its helpers, because it says what comes out at the end; and of these the one with the most work.
+of its helpers, because it says what comes out at the end; of these, one of its main thread before
+those of others, which may go at a pace of their own; and of these the one with the most work.
 
 Pure: it is given what was counted, and answers a name and why, or why there is none.
 """
@@ -34,6 +35,9 @@ LEAST_SHARE = 0.2
 """Share of the main process' time that a call in it must hold to stand for its work,"""
 LEAST_WORK = 0.02
 """and share of all processes' work."""
+
+BODY = "__main__:<module>"
+"""What the main thread begins with."""
 
 _LIBRARY = re.compile(r"/lib(64)?/python3\.\d+/(?!(site|dist)-packages/)|^<frozen ")
 _INSTALLED = re.compile(r"/(site|dist)-packages/")
@@ -197,7 +201,10 @@ def _best(
         and cpu_ns + wait_ns >= LEAST_SHARE * length_s * 1e9
         and cpu_ns >= LEAST_WORK * work
     ]
-    best = max(mains or held, key=lambda slot: held[slot])
+    bodies = [slot for slot, node in nodes.items() if node.target == BODY and slot[0] == main]
+    called = {slot for body in bodies for slot in nx.descendants(calls, body)}
+    of_main_thread = [slot for slot in mains if slot in called]
+    best = max(of_main_thread or mains or held, key=lambda slot: held[slot])
     node = nodes[best]
     where = "" if best[0] == main else " of a helper process"
     why = (

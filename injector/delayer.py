@@ -13,7 +13,7 @@ from time import monotonic_ns, process_time_ns
 
 from . import spin
 from .naming import OWN_FOLDER
-from .tracker import FLOOR_NS, PROGRESS_CPU_NS
+from .tracker import FLOOR_NS, PROGRESS_CPU_NS, WRAP
 from .waits import Waits, follows
 
 TYPE_CHECKING = False
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 _GIL = 3
 """Index of ``gil_ns`` among a target's counters; the other states follow."""
+
+_WANTED, _TAKEN = 4, 5
+"""Counters of the process: numbers of stills."""
 
 
 class _Debts(_local):
@@ -83,6 +86,8 @@ class Delayer:
         self._targets: dict[int, tuple[ref[CodeType], _Target | None]] = {}
         self._debts = _Debts()
         self._switches = 0
+        self._lowest = self._highest = 0
+        """Counters in use: what a still copies."""
 
     def start(self, code: CodeType, offset: int) -> object:
         """PY_START."""
@@ -100,14 +105,7 @@ class Delayer:
                 return None
             counters = self._counters
             if target.progress:
-                at = target.progress
-                now = monotonic_ns()
-                counters[at] += 1
-                counters[at + 6] = counters[at + 6] or now
-                if now - counters[at + 2] > PROGRESS_CPU_NS:
-                    counters[at + 1] = process_time_ns()
-                    counters[at + 2] = now
-                counters[at + 7] = now
+                self._progress(target.progress)
             if target.base and target.dose:
                 counters[target.base] += 1
                 target.seen += 1
@@ -202,11 +200,37 @@ class Delayer:
     def _meet(self, code: CodeType) -> _Target | None:
         spec = self._resolve(code, None)
         target = None if spec is None else _Target(spec)
+        if target is not None:
+            self._use(target.base)
+            self._use(target.progress)
         key = id(code)
         # The code must not be kept alive by being known, and its id not outlive it.
         forget = self._targets.pop
         known = (ref(code, lambda _: forget(key, None) and None), target)
         return self._targets.setdefault(key, known)[1]
+
+    def _use(self, slot: int) -> None:
+        if slot:
+            self._lowest = min(self._lowest, slot) or slot
+            self._highest = max(self._highest, slot)
+
+    def _progress(self, at: int) -> None:
+        counters = self._counters
+        now = monotonic_ns()
+        wanted = counters[_WANTED]
+        still = wanted != counters[_TAKEN]
+        counters[at] += 1
+        counters[at + 3] = (counters[at + 3] + now) % WRAP
+        counters[at + 6] = counters[at + 6] or now
+        if still or now - counters[at + 2] > PROGRESS_CPU_NS:
+            counters[at + 1] = process_time_ns()
+            counters[at + 2] = now
+        counters[at + 7] = now
+        if still:
+            half, begin, end = len(counters) // 2, self._lowest, self._highest + 8
+            if end <= half:
+                counters[half + begin : half + end] = counters[begin:end]
+                counters[_TAKEN] = wanted
 
     def _visit(self, target: _Target, visit: Visit | None, event_ns: int) -> None:
         counters = self._counters

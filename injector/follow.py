@@ -13,12 +13,15 @@ from collections.abc import Iterable
 from time import clock_gettime_ns
 from typing import NamedTuple
 
-from .ledger import COUNTERS, SLOTS, WIDTH, ProcessRecord
+from .ledger import COUNTERS, COUNTS_BYTES, SLOTS, WIDTH, ProcessRecord
 from .wire import decode
 
 _PROCESS = COUNTERS["process"]
 _DETACHED, _EPOCH = (_PROCESS.index(name) for name in ("detached_ns", "epoch"))
+_WANTED, _TAKEN = (_PROCESS.index(name) for name in ("wanted", "taken"))
 _CPU_NS, _LAST_NS = (COUNTERS["progress"].index(name) for name in ("cpu_ns", "last_ns"))
+_STILL = SLOTS * WIDTH
+"""Where the still begins."""
 
 
 class Progress(NamedTuple):
@@ -48,10 +51,9 @@ class Follower:
         self._slots: dict[tuple[str, str], list[int]] = {}
         self._pipe = -1
         try:
-            counts = os.open(stem + ".counts", os.O_RDONLY | os.O_CLOEXEC)
+            counts = os.open(stem + ".counts", os.O_RDWR | os.O_CLOEXEC)
             try:
-                size = SLOTS * WIDTH * 8
-                self._map = mmap.mmap(counts, size, access=mmap.ACCESS_READ)
+                self._map = mmap.mmap(counts, COUNTS_BYTES)
             finally:
                 os.close(counts)
         except (OSError, ValueError) as error:
@@ -103,16 +105,30 @@ class Follower:
                 elif kind in ("target", "progress", "function"):
                     self._slots.setdefault((kind, line["target"]), []).append(line["slot"])
 
-    def progress(self, point: str) -> Progress:
-        """How far the process has come, by the calls of ``point``.
+    def want_still(self, number: int) -> None:
+        """Ask for a still, to be taken at the next call of the progress point."""
+        self._counters[_WANTED] = number
+
+    def has_still(self, number: int) -> bool:
+        """Whether that still is the one that can be read."""
+        return self._counters[_TAKEN] == number
+
+    def takes_stills(self, point: str) -> bool:
+        """Whether the process has called ``point`` as its progress point."""
+        slots = self._slots.get(("progress", point), ())
+        return any(self._counters[slot * WIDTH] for slot in slots)
+
+    def progress(self, point: str, still: bool = False) -> Progress:
+        """How far the process has come, by the calls of ``point``; ``still``: when that was taken.
 
         While everything is watched it is a function like any other.
         """
         counters = self._counters
         calls = last_ns = cpu_ns = 0
         for kind in ("function", "progress"):
+            begin = _STILL if still and kind == "progress" else 0
             for slot in self._slots.get((kind, point), ()):
-                at = slot * WIDTH
+                at = begin + slot * WIDTH
                 calls += counters[at]
                 if counters[at + _LAST_NS] > last_ns:
                     last_ns = counters[at + _LAST_NS]
@@ -135,12 +151,15 @@ class Follower:
         except OSError:
             return None
 
-    def counted(self, targets: Iterable[str]) -> dict[str, tuple[int, ...]]:
-        """The counters of these targets, as `injector.ledger.COUNTERS` names them."""
+    def counted(self, targets: Iterable[str], still: bool = False) -> dict[str, tuple[int, ...]]:
+        """The counters of these targets, as `injector.ledger.COUNTERS` names them; ``still``: when
+        that was taken."""
         found: dict[str, tuple[int, ...]] = {}
+        begin = _STILL if still else 0
         for target in targets:
             for slot in self._slots.get(("target", target), ()):
-                new = tuple(self._counters[slot * WIDTH : (slot + 1) * WIDTH])
+                at = begin + slot * WIDTH
+                new = tuple(self._counters[at : at + WIDTH])
                 old = found.get(target, (0,) * WIDTH)
                 found[target] = tuple(a + b for a, b in zip(old, new, strict=True))
         return found

@@ -3,7 +3,9 @@
 Two files per process. ``<pid>-<start ns>.names`` says what was seen, one JSON object a line, each
 line appended by a single ``write``. ``<pid>-<start ns>.counts`` is a sparse memory-mapped array of
 slots, eight unsigned 64-bit little-endian counters each; slot *i* lies at byte 64·*i* and belongs
-to the line with ``"slot": i``.
+to the line with ``"slot": i``. The second half of the array is the *still*: a copy of the counters
+as they were inside one call of the progress point, taken there when the tool has asked for it (the
+one counter that the tool writes), so that what it reads belongs together.
 
 Invariant: nothing has to happen at exit. A process that is killed between two instructions leaves
 at worst a torn last line; its counters are complete as of the kill, because they live in a file's
@@ -40,12 +42,12 @@ WIDTH = 8
 """Counters per slot."""
 
 COUNTERS: dict[str, tuple[str, ...]] = {
-    "process": ("attached_ns", "detached_ns", "cpu_before_ns", "epoch"),
+    "process": ("attached_ns", "detached_ns", "cpu_before_ns", "epoch", "wanted", "taken"),
     "target": (
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
     ),
-    "progress": ("calls", "cpu_ns", "cpu_at_ns", "", "", "", "first_ns", "last_ns"),
+    "progress": ("calls", "cpu_ns", "cpu_at_ns", "moments_ns", "", "", "first_ns", "last_ns"),
     "function": (
         *("calls", "gil_ns", "nogil_ns", "wait_ns"),
         *("callee_calls", "events", "first_ns", "last_ns"),
@@ -58,7 +60,12 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "role": (),
     "error": (),
 }
-"""What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds."""
+"""What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds;
+``moments_ns`` is the sum of those of all calls (modulo 2**64); ``wanted`` and ``taken`` number the
+stills."""
+
+COUNTS_BYTES = 2 * SLOTS * WIDTH * 8
+"""Of a counts file, the still included."""
 
 _NOT_INHERITED = ("error", "thread", "role")
 """What was said of the parent alone."""
@@ -86,8 +93,8 @@ class Ledger:
         self._names = os.open(self.names_path, flags | os.O_APPEND, 0o644)
         counts = os.open(stem + ".counts", flags, 0o644)
         try:
-            os.ftruncate(counts, SLOTS * WIDTH * 8)
-            self._map = mmap.mmap(counts, SLOTS * WIDTH * 8)
+            os.ftruncate(counts, COUNTS_BYTES)
+            self._map = mmap.mmap(counts, COUNTS_BYTES)
         finally:
             os.close(counts)
         # Slots are touched here and there. Without this the first touch reads ahead: 3 ms, not
@@ -95,7 +102,8 @@ class Ledger:
         if hasattr(mmap, "MADV_RANDOM"):
             self._map.madvise(mmap.MADV_RANDOM)
         self.counters: memoryview[int] = memoryview(self._map).cast("Q")
-        """All counters of the process, ``WIDTH`` per slot. Writing here is recording."""
+        """All counters of the process, ``WIDTH`` per slot, and the still of each. Writing here is
+        recording."""
         self.in_child: Callable[[], None] | None = None
         """Called when something is announced in a forked child: makes the child's own ledger."""
         self._heir: Ledger | None = None

@@ -38,7 +38,7 @@ from types import FunctionType, MethodType
 from .charging import CALLEES, FIRST, LAST, NATIVE, NATIVE_CODE, Charging
 from .delayer import raised_here
 from .shadow import ENTRY, RESUME, Code, Frame, Thread, own_cpu_clock
-from .tracker import SIGNIFICANT_NS
+from .tracker import SIGNIFICANT_NS, WRAP
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -100,6 +100,7 @@ class Observer(Charging):
                 if here.progress:
                     at = here.progress
                     counters[at] += 1
+                    counters[at + 3] = (counters[at + 3] + now) % WRAP
                     counters[at + 6] = counters[at + 6] or now
                     counters[at + 7] = now
                 if len(thread.stack) > 1:

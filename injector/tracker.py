@@ -60,6 +60,9 @@ FLOOR_NS = (1_500, 5_000, 100_000)
 PROGRESS_CPU_NS = 50_000
 """The CPU clock is not read more often than this, however often the progress point is called."""
 
+WRAP = 1 << 64
+"""Counters are modulo this."""
+
 SIGNIFICANT_NS = 20_000
 """A stretch of own time from which on it is worth reading the CPU clock, and of being charged."""
 
@@ -70,7 +73,8 @@ class Delayer(Protocol):
     ``event_ns`` is ``(entry, site)``: what one callback costs, whole ns. Every callback of a target
     inside the window (start and resume: entry; at a site: site) adds it to ``gil_ns`` and
     ``delayed_ns``, whether or not it carries a delay. `start` counts the call; at a progress point
-    it notes when it came, and what the process' CPU time was.
+    it notes when it came, and what the process' CPU time was, and copies the counters in use where
+    a still is wanted (`injector.ledger`).
 
     A visit, for each state with ns: ``debt[thread][state] += ns * dose`` (for ``gil`` less
     ``event_ns``); when the debt is at least the

@@ -6,10 +6,14 @@
 #include "target.h"
 #include "waits.h"
 
+#include <string.h>
+
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
 enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
-enum { CPU_NS = 1, CPU_AT_NS }; /* of a progress point: the process' CPU time, and when it was read */
+enum { CPU_NS = 1, CPU_AT_NS, MOMENTS_NS }; /* of a progress point: the process' CPU time, when that
+                                               was read, and the sum of the times of all calls */
+enum { WANTED = 4, TAKEN }; /* of the process: numbers of stills */
 #define PROGRESS_CPU_NS 50000   /* tracker.PROGRESS_CPU_NS */
 
 /* ---- paying ------------------------------------------------------------------------------- */
@@ -91,6 +95,15 @@ delayer_end(struct delayer *self, const struct target *target)
 
 /* ---- events ------------------------------------------------------------------------------- */
 
+static inline void
+use_slot(struct delayer *self, int64_t slot)
+{
+    if (slot > 0) {
+        self->lowest = self->lowest == 0 || slot < self->lowest ? slot : self->lowest;
+        self->highest = slot > self->highest ? slot : self->highest;
+    }
+}
+
 static struct record *
 make(void *tracker, PyObject *code, PyObject *spec)
 {
@@ -100,6 +113,8 @@ make(void *tracker, PyObject *code, PyObject *spec)
         return NULL;
     }
     self->with_sites += target->units > 0 && target->dose > 0.0;
+    use_slot(self, target->slot);
+    use_slot(self, target->progress);
     return &target->record;
 }
 
@@ -128,18 +143,36 @@ meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **fo
     return known;
 }
 
+/* Copy the counters to the second half: as they are now, inside a call of the progress point. */
+static void
+take_still(struct delayer *self, uint64_t number)
+{
+    uint64_t *base = self->counters.base, *still = base + WIDTH * (self->counters.slots / 2);
+    size_t slots = (size_t)(self->highest - self->lowest + 1);
+    if (self->lowest > 0 && self->highest < self->counters.slots / 2) {
+        memcpy(still + WIDTH * self->lowest, base + WIDTH * self->lowest, slots * WIDTH * sizeof *base);
+        __atomic_store_n(base + TAKEN, number, __ATOMIC_RELEASE);
+    }
+}
+
 static void
 progress(struct delayer *self, int64_t slot)
 {
     uint64_t *counters = self->counters.base + WIDTH * slot;
     uint64_t now = (uint64_t)now_ns();
+    uint64_t wanted = __atomic_load_n(self->counters.base + WANTED, __ATOMIC_RELAXED);
+    int still = wanted != self->counters.base[TAKEN];
     counters[CALLS]++;
+    counters[MOMENTS_NS] += now;
     counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
-    if (now - counters[CPU_AT_NS] > PROGRESS_CPU_NS) {
+    if (unlikely(still) || now - counters[CPU_AT_NS] > PROGRESS_CPU_NS) {
         counters[CPU_NS] = (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID);
         counters[CPU_AT_NS] = now;
     }
     counters[LAST_NS] = now;
+    if (unlikely(still)) {
+        take_still(self, wanted);
+    }
 }
 
 enum answer

@@ -12,6 +12,7 @@
 
 enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS, CALLEES, EVENTS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
 enum { GIVEN_UP = CALLEES, NATIVE = EVENTS }; /* of sites; the latter an enum callee */
+enum { MOMENTS_NS = WAIT_NS };                /* of a progress point */
 
 /* The end of an event: the running segment begins, and what the target raised goes on its way. */
 static enum answer
@@ -67,6 +68,7 @@ count_start(struct observer *self, const struct function *function, int64_t now)
     if (unlikely(function->progress)) {
         counters = counters_of(self, function->progress);
         counters[CALLS]++;
+        counters[MOMENTS_NS] += (uint64_t)now;
         counters[LAST_NS] = (uint64_t)now;
         counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : (uint64_t)now;
     }

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from bisector.live_run import Shape, TargetEnded, Window, longer_by
+from bisector.live_run import TargetEnded
 from bisector.settling import Settling
 from bisector.unit import NoUnit
 from bisector.warden import Ended
+from bisector.window import Shape, Window, longer_by
 
 SHAPE = Shape(settle=2, units=7, seconds=0.02, patience_s=5.0)
 DOSES = {0: 1.0}

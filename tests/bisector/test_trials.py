@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bisector.discovery import Function
+from bisector.discovery import Discovery, Function
 from bisector.observations import Delivered, RunObserved
 from bisector.trials import Arm, OwnTime, Trials
 
@@ -98,3 +98,27 @@ def test_a_share_does_not_depend_on_what_the_rest_was_given_too_much_of(tiny_dos
         observed = RunObserved(1, "ok", 1.0, 1.0, delivered={"m:work": work, "m:tiny": rest})
         trials.add(whole, block, observed, 0.0105 + 0.0005 * tiny_dose + noise)
     assert trials.share(part, whole).estimate == pytest.approx(0.8, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("usual_cpu_s", "is_window", "slower"),
+    [(0.002, True, 1.5), (0.006, True, 0.5), (0.006, False, 1.0), (None, True, 1.0)],
+    ids=["slower by now", "faster by now", "a watched run polls more", "not known"],
+)
+def test_own_times_are_those_of_the_processors_as_they_are(
+    usual_cpu_s: float | None, is_window: bool, slower: float
+) -> None:
+    """Work takes longer than when it was measured, and the same delay is less of it; waits do
+    not."""
+    own = OwnTime({f.target: f for f in (WORK, WAIT)})
+    units = 50.0 if is_window else 1.0
+    found = Discovery((WORK, WAIT), cpu_units=units, usual_cpu_s=usual_cpu_s)
+    trials = Trials(own)
+    work, wait = (Arm(frozenset((f.target,)), 0.25) for f in (WORK, WAIT))
+    for arm, delayed_ns in ((work, 0.05e9), (wait, 0.2e9)):
+        delivered = dict.fromkeys(arm.targets, Delivered(100, 100, delayed_ns))
+        trials.add(arm, 1, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
+    assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25, 0.25))
+    own.judge_speed(found, 0.003)
+    assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25 / slower, 0.25))
+    assert trials.injected_s(work) == pytest.approx(0.5e-3), "what was injected is what was counted"

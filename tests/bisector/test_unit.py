@@ -133,3 +133,23 @@ def test_what_recurs_in_bursts_or_ever_faster_is_not_steady():
     program.function("faster", 100, cpu=0.5, rate=lambda t: 50 * t * t)
     with pytest.raises(NoUnit, match="steadily"):
         find(program)
+
+
+def test_the_main_thread_sets_the_pace_and_not_a_thread_that_works_more():
+    program = Program()
+    body = program.function("<module>")
+    main = program.function("main")
+    program.calls(body, main)
+    program.calls(main, program.function("answer", 100, cpu=0.3, wait=0.4))
+    program.calls(program.function("archive"), program.function("compress", 60, cpu=0.6))
+    assert find(program).target == "__main__:answer"
+
+
+def test_a_main_thread_that_only_waits_for_the_others_sets_no_pace():
+    program = Program()
+    body = program.function("<module>")
+    main = program.function("main")
+    program.calls(body, main)
+    program.calls(main, program.function("tick", 20, wait=1.0))
+    program.calls(program.function("serve"), program.function("answer", 100, cpu=0.6))
+    assert find(program).target == "__main__:answer"

@@ -116,7 +116,7 @@ CASES: tuple[Case, ...] = (
         "insensitive",
         must_not_be_sensitive=main_("filter_sample", "take", "feed", "wait_for_tick")
         | {"queue:Queue.get", "threading:Condition.wait"},
-        slack_ms=(2.0, 5.5),
+        slack_ms=(2.0, 5.8),
     ),
     Case(
         "remote_call.py",

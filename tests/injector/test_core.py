@@ -224,6 +224,33 @@ def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> No
     assert gil >= 2 * 7 + 4 * 3 + 2_000
 
 
+@each_delayer
+def test_what_is_counted_is_copied_inside_the_progress_point_when_that_is_wanted(make: Any) -> None:
+    """In the second half of the counters, all in use at once, once for each that is asked for."""
+    view = counters()
+    half, wanted, taken = len(view) // 2, 4, 5
+    work, step = code_of("work"), code_of("step")
+    specs = {work: entry(ns=50_000, slot=3), step: (0, 2, 1, False, None, None, None)}
+    tracker = delayer(make, view, lambda code, _: specs[code])
+    tracker.start(step, 0)
+    tracker.start(work, 0)
+    assert view[half:].tolist() == [0] * half, "nobody asked"
+    view[wanted] = 7
+    tracker.start(work, 0)
+    assert view[taken] == 0, "that is no progress"
+    tracker.start(step, 0)
+    assert view[taken] == 7
+    still = view[half + 16 : half + 32].tolist()
+    assert still == view[16:32].tolist()
+    (step_calls, cpu_ns, _, moments_ns, *_, first_ns, last_ns), work_calls = still[:8], still[8]
+    assert (step_calls, work_calls) == (2, 2)
+    assert cpu_ns > 0
+    assert moments_ns == first_ns + last_ns
+    tracker.start(work, 0)
+    tracker.start(step, 0)
+    assert view[half + 16 : half + 32].tolist() == still, "one still for each that was asked for"
+
+
 def test_a_tracker_keeps_no_code_alive_and_forgets_it() -> None:
     view = counters()
     asked = []

@@ -191,6 +191,37 @@ def test_only_what_the_page_says_is_delayed_and_counted(
     assert run.errors() == []
 
 
+def test_what_is_counted_in_a_window_belongs_to_it(
+    running: Callable[..., Running], compiled: bool
+) -> None:
+    """Of each unit as many delays as it has, wherever the tool looks at it."""
+    run = running(LOOP, live(compiled))
+    (follower,) = run.find(1)
+    run.switch({0: 1.0, 1: 0.5})
+    run.stretch(3, (WORK, OTHER))
+
+    def still(number: int) -> tuple[int, list[int]]:
+        follower.want_still(number)
+        until(lambda: follower.has_still(number))
+        counted = follower.counted((WORK, OTHER), still=True)
+        return (
+            follower.progress("__main__:step", still=True).calls,
+            [n for target in (WORK, OTHER) for n in counted[target][:2]],
+        )
+
+    begin, then = still(1)
+    for number in range(2, 40):
+        end, now = still(number)
+        units = end - begin
+        assert units > 0
+        counted = [b - a for a, b in zip(then, now, strict=True)]
+        # The delays of a unit are its own; a debt may pay one later or earlier.
+        assert counted[0::2] == [units, units]
+        assert counted[1] == pytest.approx(units, abs=1)
+        begin, then = end, now
+    assert run.errors() == []
+
+
 def test_a_process_without_its_tool_goes_on_at_full_speed(
     running: Callable[..., Running], compiled: bool
 ) -> None:

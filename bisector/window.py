@@ -1,0 +1,134 @@
+"""One window of a living target: how long it lasts, what it shows, how that is read off counters.
+
+Two `Moment`s bound it. Where they are stills (`injector.ledger`), each process was inside a call of
+the progress point then, so that calls, delays and CPU time belong to whole units of work.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bisector.observations import Delivered
+from injector.follow import Follower, Progress
+
+
+class NotMeasured(Exception):
+    """The target lives, but this window says nothing; the message is one sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How long a window lasts. ``settle``: units that are let pass after a switch first."""
+
+    settle: int
+    units: int
+    seconds: float
+    patience_s: float
+    """Without progress for this long a window is given up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """What one window showed; ``wall_s`` with switching and settling, ``cpu_s`` of all processes
+    (None where unknown)."""
+
+    time_per_unit_s: float
+    units: int
+    cpu_s: float | None
+    wall_s: float
+    delivered: dict[str, Delivered]
+    processes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What the counters said at one moment, by process: progress, and counters by target."""
+
+    progress: dict[Follower, Progress]
+    counted: dict[Follower, dict[str, tuple[int, ...]]]
+
+
+def between(before: Moment, after: Moment, wall_s: float, processes: int) -> Window:
+    """The window between two moments.
+
+    Raises:
+        NotMeasured: nothing passed.
+    """
+    rate, units = _rate(before, after)
+    return Window(
+        1.0 / rate,
+        units,
+        _cpu_s(before, after),
+        wall_s,
+        _delivered(before, after),
+        processes,
+    )
+
+
+def longer_by(a: Window, b: Window) -> float:
+    """What one takes longer than the other, as a share, as far as the CPU time of its work does not
+    explain it: that is longer where the processors are slower."""
+    longer = a.time_per_unit_s - b.time_per_unit_s
+    if a.cpu_s is not None and b.cpu_s is not None:
+        work = a.cpu_s / a.units - b.cpu_s / b.units
+        longer -= min(max(longer, min(work, 0.0)), max(work, 0.0))
+    return longer / b.time_per_unit_s
+
+
+def _rate(before: Moment, after: Moment) -> tuple[float, int]:
+    """(units per second, units): from the last call before to the last call after, which is as
+    exact for calls that come in bursts as for single ones.
+
+    Processes that progress side by side have a rate each; where some came or went meanwhile, only
+    all of them together have one.
+
+    Raises:
+        NotMeasured: nothing passed.
+    """
+    rates, units, changed = [], 0, False
+    for follower, now in after.progress.items():
+        then = before.progress.get(follower)
+        if now.calls == 0:
+            continue
+        passed = now.calls - (then.calls if then else 0)
+        units += passed
+        changed |= passed == 0 or then is None or then.calls == 0
+        if then is not None and now.last_ns > then.last_ns:
+            rates.append(passed / ((now.last_ns - then.last_ns) / 1e9))
+    if rates and not changed:
+        return sum(rates), units
+    begin_ns = max((then.last_ns for then in before.progress.values()), default=0)
+    end_ns = max((now.last_ns for now in after.progress.values()), default=0)
+    if not begin_ns or end_ns <= begin_ns:
+        raise NotMeasured("the progress point was not called in the window")
+    return units / ((end_ns - begin_ns) / 1e9), units
+
+
+def _cpu_s(before: Moment, after: Moment) -> float | None:
+    """CPU seconds of all processes between the two; None where some came, went, or do not say."""
+    total_ns = 0
+    for follower, now in after.progress.items():
+        then = before.progress.get(follower)
+        if then is None or then.cpu_ns is None or now.cpu_ns is None:
+            return None
+        total_ns += now.cpu_ns - then.cpu_ns
+    return total_ns / 1e9
+
+
+def _delivered(before: Moment, after: Moment) -> dict[str, Delivered]:
+    """What the injector counted between the two, over all processes."""
+    delivered: dict[str, Delivered] = {}
+    for follower, targets in after.counted.items():
+        known = before.counted.get(follower, {})
+        for target, counters in targets.items():
+            calls, delays, delayed_ns, _, _, wait_ns, *_ = (
+                now - then for now, then in zip(counters, known.get(target, (0,) * 8), strict=True)
+            )
+            old = delivered.get(target, Delivered(0, 0, 0.0, 0.0))
+            delivered[target] = Delivered(
+                old.calls + calls,
+                old.delays + delays,
+                old.delayed_ns + delayed_ns,
+                (old.spun_ns or 0.0) + delayed_ns - wait_ns,
+            )
+    return delivered
