@@ -10,6 +10,7 @@ it goes on to take.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 from bisector.live_run import LiveRun, TargetEnded
@@ -17,13 +18,15 @@ from bisector.unit import NoUnit
 from bisector.window import Shape, Window, longer_by
 
 REPEATS = 3
-STRETCHES, LEAST_STRETCHES = 3, 2
+PLANS = ((3, 1.0), (2, 1.0), (2, 0.5))
+"""How many stretches, each how long in windows; the next where targets end before that."""
+
 DIFFERS = 0.08
 """Stretches that differ by more than this, in most repeats, are not settled."""
 
 GIVE_UP = 3
-"""Targets that end before one repeat is complete, after which stretches are made fewer. (The first
-may have been at its end when it was begun.)"""
+"""Targets that end before one repeat is complete, after which less is tried. (The first may have
+been at its end when it was begun.)"""
 
 
 class Settling:
@@ -33,13 +36,13 @@ class Settling:
         self.units: int | None = None
         """Units of work to let pass after a switch; None until it is known."""
         self._repeats: list[list[Window]] = []
-        self._stretches = STRETCHES
+        self._plan = 0
         self._ended = 0
 
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
-        return len(self._repeats) + self._ended - GIVE_UP * self._stretches
+        return len(self._repeats) + self._ended + GIVE_UP * self._plan
 
     def measure(self, run: LiveRun, doses: Mapping[int, float], shape: Shape) -> None:
         """Find out, if that is not known.
@@ -54,15 +57,17 @@ class Settling:
             NotMeasured: there is no progress.
         """
         before = len(self._repeats)
+        stretches, length = PLANS[self._plan]
+        shape = replace(shape, units=max(1, round(length * shape.units)))
         try:
             while len(self._repeats) < REPEATS:
                 run.switch({})
-                self._repeats.append(self._once(run, doses, shape))
+                self._repeats.append(self._once(run, doses, shape, stretches))
         except TargetEnded:
             if len(self._repeats) == before:
                 self._in_vain()
             raise
-        self.units = self._judge(shape)
+        self.units = self._judge(shape, stretches)
 
     def _in_vain(self) -> None:
         """A target ended before one repeat was complete."""
@@ -71,22 +76,23 @@ class Settling:
             return
         self._ended = 0
         self._repeats.clear()
-        self._stretches -= 1
-        if self._stretches < LEAST_STRETCHES:
+        self._plan += 1
+        if self._plan == len(PLANS):
             raise NoUnit("it ends before it can be seen how long it takes to settle")
 
-    def _once(self, run: LiveRun, doses: Mapping[int, float], shape: Shape) -> list[Window]:
+    def _once(
+        self, run: LiveRun, doses: Mapping[int, float], shape: Shape, stretches: int
+    ) -> list[Window]:
         """Before, in each stretch while slowed, in each afterwards."""
         windows = [run.stretch((), shape)]
         for phase in (doses, {}):
             run.switch(phase)
             run.pass_units(shape.settle, 0.0, shape.patience_s)
-            for _ in range(self._stretches):
+            for _ in range(stretches):
                 windows.append(run.stretch((), shape))
         return windows
 
-    def _judge(self, shape: Shape) -> int:
-        count = self._stretches
+    def _judge(self, shape: Shape, count: int) -> int:
         late = 0
         for phase in (0, 1):
             first = 1 + phase * count

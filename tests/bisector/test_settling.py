@@ -76,6 +76,14 @@ def test_repeats_are_gathered_from_targets_that_end():
     assert settle(*steady) == SHAPE.settle
 
 
+def test_targets_that_end_sooner_are_looked_at_in_shorter_stretches():
+    late = [
+        Run(lambda slowed, _, since: 0.013 if slowed and since > 6 else 0.01, life=30)
+        for _ in range(9)
+    ]
+    assert settle(*late) == SHAPE.settle + round(SHAPE.units / 2)
+
+
 def test_targets_that_end_before_one_repeat_have_no_windows():
     with pytest.raises(NoUnit, match="ends before"):
         settle(*[Run(lambda *_: 0.01, life=20) for _ in range(9)])
