@@ -1,6 +1,7 @@
 """speedbump-bisect: finds the functions that limit throughput, by slowing code down and bisecting.
 
-``from bisector import bisect`` is the whole library interface. Importing this package costs next to
+``from bisector import bisect`` is the whole library interface; ``progress``, ``begin`` and ``end``
+mark units of work in a program that is to be investigated. Importing this package costs next to
 nothing: what is heavy (scipy, networkx, pydantic, rich) is imported when an investigation begins.
 """
 
@@ -11,11 +12,18 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from bisector.api import bisect as bisect
     from bisector.errors import SpeedbumpError as SpeedbumpError
+    from bisector.marks import begin as begin
+    from bisector.marks import end as end
+    from bisector.marks import progress as progress
 
 __version__ = "0.1.0"
-__all__ = ["SpeedbumpError", "__version__", "bisect"]
+__all__ = ["SpeedbumpError", "__version__", "begin", "bisect", "end", "progress"]
 
-_HOMES = {"bisect": "bisector.api", "SpeedbumpError": "bisector.errors"}
+_HOMES = {
+    "bisect": "bisector.api",
+    "SpeedbumpError": "bisector.errors",
+    **dict.fromkeys(("begin", "end", "progress"), "bisector.marks"),
+}
 
 
 def __getattr__(name: str) -> object:

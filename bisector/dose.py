@@ -13,11 +13,16 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
+from bisector.metric import Point
 from bisector.observations import RunRequest
 from injector.plan import Dose, Plan, Site, State
 
 NEGLIGIBLE_SHARE = 0.02
 """Sites with less than this share of a code object's own time are folded into its others."""
+
+MINOR_WAIT = 0.1
+"""So are waits at sites with less than this share of the longest wait's: now and then a disturbance
+makes a wait look as if it began later in the function than it does."""
 
 DENSE_S = 10e-6
 """A site visited more often than once in this much of its code's own time is dense.
@@ -69,7 +74,7 @@ class Universe:
         *,
         waits: bool,
         delay_ns: float | None,
-        progress: str,
+        point: Point,
         event_ns: dict[str, float],
         longest_s: float,
     ) -> Universe:
@@ -78,7 +83,7 @@ class Universe:
         Args:
             waits: whether waiting is lengthened too.
             delay_ns: the same delay for every call instead, at its entry (the classic method).
-            progress: the ``module:qualname`` of the progress point.
+            point: the progress point.
             longest_s: CPU time is not gathered into longer pieces, which would fall into one
                 window and not into the next.
         """
@@ -98,7 +103,7 @@ class Universe:
                 if sites:
                     entries.setdefault(function.target, []).append((len(doses), watching))
                     doses.append(Dose(function.target, code.line, sites))
-        plan = Plan(doses=tuple(doses), progress=progress, live=True, event_ns=event_ns)
+        plan = Plan(doses=tuple(doses), live=True, event_ns=event_ns, **point.of_plan())
         return cls(plan, {target: tuple(of_target) for target, of_target in entries.items()})
 
     def doses(self, targets: Iterable[str], dose: float) -> dict[int, float]:
@@ -182,11 +187,10 @@ def _placed(code: CodeProfile, longest_s: float = LONGEST_S) -> _Placed:
     total = sum(seconds for rows in spent.values() for _, seconds in rows)
     placed: _Placed = {}
     for state, rows in spent.items():
-        kept = [
-            (site, seconds)
-            for site, seconds in rows
-            if seconds >= NEGLIGIBLE_SHARE * total and not site.given_up
-        ]
+        least = NEGLIGIBLE_SHARE * total
+        if state == "wait" and rows:
+            least = max(least, MINOR_WAIT * max(seconds for _, seconds in rows))
+        kept = [(site, seconds) for site, seconds in rows if seconds >= least and not site.given_up]
         held = sum(seconds for _, seconds in kept)
         if held > 0.0:
             share = sum(seconds for _, seconds in rows) / held

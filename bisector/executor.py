@@ -197,11 +197,11 @@ class RunExecutor(TargetExecutor):
 
     def _launch(self, request: RunRequest) -> tuple[float, Ended]:
         """Write the plan and run the command; returns when it was launched (monotonic s)."""
-        progress = self.spec.detail if self.spec.kind == "progress" else None
+        point = self.spec.point
         plan = plan_for(self._discovery, request, self.calibration.event_ns)
         launched_ns = time.monotonic_ns()
-        plan = replace(plan, launched_ns=launched_ns, progress=progress)
-        if self._has_window and (progress or request.purpose == "discover"):
+        plan = replace(plan, launched_ns=launched_ns, **point.of_plan())
+        if self._has_window and (point.unit or request.purpose == "discover"):
             # A number that the program itself measures covers more than the window: delays that
             # are active only there would be diluted in it.
             duration_s = self.settings.duration_s
@@ -271,7 +271,7 @@ class RunExecutor(TargetExecutor):
         if request.purpose == "discover":
             discovery = digest(
                 records,
-                time_per_unit_s=time_per_unit_s,
+                time_per_unit_s=self.metric.time_between_s(value, output),
                 window=self._window(launched_s, ended),
                 whole_run_is_unit=self.metric.is_time,
                 overheads=self.calibration.discover_ns,

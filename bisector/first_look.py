@@ -18,6 +18,7 @@ from bisector.calibration import Calibration
 from bisector.digest import digest
 from bisector.discovery import SLOWED_BY_SITES, Discovery, at_speed
 from bisector.live_run import LiveRun, TargetEnded
+from bisector.metric import Point
 from bisector.observations import RunObserved
 from bisector.settings import Settings
 from bisector.unit import Count, NoUnit, find_unit
@@ -66,13 +67,13 @@ class FirstLook:
     """See the module docstring. `look` is repeated with each new target until it has all."""
 
     def __init__(
-        self, slot: Path, calibration: Calibration, settings: Settings, progress: str
+        self, slot: Path, calibration: Calibration, settings: Settings, point: Point
     ) -> None:
-        """``progress``: the progress point; empty where it is to be found."""
+        """``point``: the progress point; empty where it is to be found."""
         self._slot = slot
         self._calibration = calibration
         self._settings = settings
-        self.progress = progress
+        self.point = point
         self.why = ""
         """Why that is the unit of work, if it was found."""
         self._warm_units = 0
@@ -87,12 +88,12 @@ class FirstLook:
     @property
     def is_known(self) -> bool:
         """Whether there is a progress point."""
-        return bool(self.progress)
+        return bool(self.point.unit)
 
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
-        return bool(self.progress) + bool(self._warm_units) + len(self._counted) + len(self._usual)
+        return self.is_known + bool(self._warm_units) + len(self._counted) + len(self._usual)
 
     def plan(self) -> Plan:
         """What to start a target with."""
@@ -106,9 +107,9 @@ class FirstLook:
             NoUnit: there is no unit of work to be found; the target still runs.
             NotMeasured: it does no work.
         """
-        if not self.progress:
+        if not self.is_known:
             self._find_unit(run)
-        run.point = self.progress
+        run.point = self.point
         self._await_steady(run)
         if self.discoveries:
             return
@@ -124,14 +125,14 @@ class FirstLook:
 
     def _find_unit(self, run: LiveRun) -> None:
         counts: list[Count] = []
-        last = ""
+        last = Point()
         began = judged = time.monotonic()
         while True:
             try:
                 run.look()
             except TargetEnded:
                 self._judge_the_end(counts)
-                run.point = self.progress
+                run.point = self.point
                 raise
             now = time.monotonic()
             counts.append(run.count())
@@ -140,11 +141,11 @@ class FirstLook:
                 since_s = now - max(LEAST_WATCHED_S, WATCHED_SHARE * (now - began))
                 try:
                     self._take_unit([count for count in counts if count.time_s >= since_s])
-                    if self.progress == last:
+                    if self.point == last:
                         return
-                    last, self.progress = self.progress, ""
+                    last, self.point = self.point, Point()
                 except NoUnit:
-                    last = ""
+                    last = Point()
                     if now - began > self._longest_s:
                         raise
             time.sleep(COUNT_EVERY_S)
@@ -171,7 +172,7 @@ class FirstLook:
 
     def _take_unit(self, counts: list[Count]) -> None:
         unit = find_unit(self._records(), counts)
-        self.progress, self.why = unit.target, unit.why
+        self.point, self.why = Point(unit.target), unit.why
 
     # -- steady work ------------------------------------------------------------------------------
 
@@ -258,7 +259,7 @@ class FirstLook:
             )
 
     def _bare(self) -> Plan:
-        return Plan(live=True, progress=self.progress)
+        return Plan(live=True, **self.point.of_plan())
 
     def _records(self) -> list[ProcessRecord]:
         return read_records(self._slot / "records")

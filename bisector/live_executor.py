@@ -21,7 +21,7 @@ from bisector.errors import Interrupted
 from bisector.executor import RunFailed, TargetExecutor, how_it_ended
 from bisector.first_look import FirstLook
 from bisector.live_run import LiveRun, TargetEnded
-from bisector.metric import progress_metric
+from bisector.metric import latency_metric, progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.settings import Settings
@@ -73,8 +73,8 @@ class LiveExecutor(TargetExecutor):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """As `TargetExecutor`."""
         super().__init__(*arguments, **named)
-        progress = self.metric.detail if self.metric else self.spec.detail
-        self._first = FirstLook(self.slot, self.calibration, self.settings, progress)
+        point = (self.metric or self.spec).point
+        self._first = FirstLook(self.slot, self.calibration, self.settings, point)
         self._found: Discovery | None = None
         """What its discoveries come to."""
         self._run: LiveRun | None = None
@@ -97,7 +97,9 @@ class LiveExecutor(TargetExecutor):
         except (RunFailed, NotMeasured) as failure:
             observed = RunObserved(request.seq, "failed", 0.0, 0.0, reason=str(failure))
         if observed.status == "ok":
-            self.metric = self.metric or progress_metric(self._first.progress, self._first.why)
+            point = self._first.point
+            if self.metric is None and not point.begins:
+                self.metric = progress_metric(point.unit, self._first.why)
         observed = replace(observed, elapsed_s=self.elapsed_s())
         self.recall(request, observed)
         return observed
@@ -153,13 +155,20 @@ class LiveExecutor(TargetExecutor):
         window = run.measure(doses, request.targets, self._shape(request))
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
+        time_s = window.time_per_unit_s
+        value = 1.0 / time_s
+        if run.point.begins:
+            value = time_s
+            if self.metric is None:
+                self.metric = latency_metric(run.point, time_s, time_s / window.time_between_s)
+            time_s /= self.metric.in_flight
         return RunObserved(
             request.seq,
             "ok",
             0.0,
             window.wall_s,
-            value=1.0 / window.time_per_unit_s,
-            time_per_unit_s=window.time_per_unit_s,
+            value=value,
+            time_per_unit_s=time_s,
             processes=window.processes,
             delivered=self._delivered(window, request),
             cpu_s=window.cpu_s,
@@ -201,7 +210,7 @@ class LiveExecutor(TargetExecutor):
                 placed,
                 waits=request.waits,
                 delay_ns=self.settings.delay_ns,
-                progress=self._first.progress,
+                point=self._first.point,
                 event_ns=self.calibration.event_ns,
                 longest_s=_longest_s(placed),
             )
@@ -300,8 +309,8 @@ class LiveExecutor(TargetExecutor):
             raise RunFailed(self.workload.why_nothing_attached())
         if not has_moved:
             raise RunFailed(
-                f"the progress point {self._first.progress} was never called; name a function that "
-                "every unit of work calls"
+                f"the progress point {self._first.point.unit} was never called; name a function "
+                "that every unit of work calls"
             )
 
     def _clear(self) -> None:
@@ -320,7 +329,7 @@ def mode_of(settings: Settings) -> str:
     """
     if settings.mode != "auto":
         return settings.mode
-    if settings.metric.startswith("progress:"):
+    if settings.metric.startswith(("progress:", "latency:")):
         return "live"
     wants_runs = settings.metric != "auto" or settings.lower_is_better or settings.duration_s
     return "runs" if wants_runs else "auto"

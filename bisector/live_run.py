@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from bisector.metric import Point
 from bisector.unit import Count
 from bisector.warden import Ended, Launch, Warden
 from bisector.window import Moment, NotMeasured, Shape, Window, between
@@ -67,8 +68,8 @@ class LiveRun:
         self._looked_s = 0.0
         self._ended: Ended | None = None
         self._stills = 0
-        self.point = ""
-        """The function whose calls are the units of work, ``module:qualname``."""
+        self.point = Point()
+        """What the units of work are."""
         self.control = Control(str(slot / "control"), room, create=True)
         self.control.change({}, self._plans)
         self._write(plan)
@@ -190,7 +191,7 @@ class LiveRun:
 
     def units(self) -> int:
         """Calls of the progress point so far."""
-        return sum(f.progress(self.point).calls for f in self._followers.values())
+        return sum(f.progress(self.point.unit).calls for f in self._followers.values())
 
     def cpu_s(self) -> float | None:
         """CPU seconds of all processes so far; None where some do not say."""
@@ -257,7 +258,7 @@ class LiveRun:
             NotMeasured: nothing moves.
         """
         self._stills = number = self._stills + 1
-        asked = [f for f in self._alive() if f.takes_stills(self.point)]
+        asked = [f for f in self._alive() if f.takes_stills(self.point.unit)]
         for follower in asked:
             follower.want_still(number)
         enough = STILL_UNITS * len(asked)
@@ -266,11 +267,12 @@ class LiveRun:
             return units >= enough or all(f.has_still(number) for f in asked)
 
         self._pass(is_over, (len(asked), 0.0), patience_s)
-        followers = list(self._followers.values())
+        followers, begins = list(self._followers.values()), self.point.begins
         still = {f: f.has_still(number) for f in followers}
         return Moment(
-            {f: f.progress(self.point, still[f]) for f in followers},
+            {f: f.progress(self.point.unit, still[f]) for f in followers},
             {f: f.counted(targets, still[f]) for f in followers},
+            {f: f.progress(begins, still[f]) for f in followers} if begins else {},
         )
 
     # -- the end ----------------------------------------------------------------------------------

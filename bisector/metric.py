@@ -19,10 +19,11 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from bisector.marks import is_mark, mark_target
 from bisector.rates import Rate, find_rates
 from injector.ledger import ProcessRecord
 
-Kind = Literal["auto", "time", "regex", "json", "progress", "rate"]
+Kind = Literal["auto", "time", "regex", "json", "progress", "latency", "rate"]
 
 _TIME_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0}
 _TIME_UNIT = re.compile(r"\s*(ns|us|µs|μs|ms|s)(?:ec\w*)?\b")
@@ -31,6 +32,20 @@ _NUMBER = re.compile(r"[+-]?(?:\d[\d,_]*)?\.?\d*(?:[eE][+-]?\d+)?")
 
 class MetricError(ValueError):
     """This run gave no usable number; the message is one sentence about what was found instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A progress point: the calls of ``unit`` (``module:qualname``, empty where it is to be found)
+    are units of work. With ``begins``, a function whose calls begin what those of ``unit`` end, it
+    is the time in between that counts."""
+
+    unit: str = ""
+    begins: str = ""
+
+    def of_plan(self) -> dict[str, Any]:
+        """The fields of a plan (`injector.plan.Plan`) that have it counted."""
+        return {"progress": self.unit or None, "begins": self.begins or None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +58,9 @@ class MetricSpec:
 
     @classmethod
     def parse(cls, text: str) -> MetricSpec:
-        """Read ``auto``, ``time``, ``regex:…``, ``json:KEY.PATH`` or ``progress:MODULE:QUALNAME``.
+        """Read ``auto``, ``time``, ``regex:…``, ``json:KEY.PATH``, ``progress:MODULE:QUALNAME``,
+        ``latency:MODULE:QUALNAME,MODULE:QUALNAME`` or ``latency:NAME``, from the mark ``begin`` of
+        that name to ``end`` (`bisector.marks`).
 
         Raises:
             ValueError: none of these, or the detail cannot be used.
@@ -58,16 +75,30 @@ class MetricSpec:
                 raise ValueError(f"{text!r} names no key (write json:results.tokens_per_s)")
             return cls("json", detail, text)
         if kind == "progress" and colon:
-            module, _, qualname = detail.partition(":")
-            if not module or not qualname or ":" in qualname or re.search(r"[\s*?]", detail):
+            if not _is_function(detail):
                 raise ValueError(
                     f"{text!r} names no function (write progress:package.module:Class.step)"
                 )
             return cls("progress", detail, text)
+        if kind == "latency" and colon:
+            if is_mark(detail):
+                detail = f"{mark_target('begin.' + detail)},{mark_target('end.' + detail)}"
+            begins, _, ends = detail.partition(",")
+            if not (_is_function(begins) and _is_function(ends)) or begins == ends:
+                raise ValueError(
+                    f"{text!r} does not name two functions, one that begins and one that ends what "
+                    "is timed (write latency:package.module:Class.accept,package.module:Class.done)"
+                )
+            return cls("latency", detail, text)
         raise ValueError(
-            f"{text!r} is not a metric (give auto, time, regex:PATTERN, json:KEY.PATH "
-            "or progress:MODULE:QUALNAME)"
+            f"{text!r} is not a metric (give auto, time, regex:PATTERN, json:KEY.PATH, "
+            "progress:MODULE:QUALNAME or latency:MODULE:QUALNAME,MODULE:QUALNAME)"
         )
+
+    @property
+    def point(self) -> Point:
+        """The progress point that is named."""
+        return _point(self.kind, self.detail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +125,9 @@ class Metric:
     source: str
     higher_is_better: bool
     label: str = ""
+    in_flight: float = 1.0
+    """Of a latency: how many are on their way at once, undelayed, and 1 at least. So many units
+    share each second of it, and the time per unit is the latency over this."""
 
     @property
     def is_time(self) -> bool:
@@ -101,9 +135,9 @@ class Metric:
         return self.kind == "time"
 
     @property
-    def progress(self) -> str | None:
-        """The function whose calls are the units of work, if that is the metric."""
-        return self.detail if self.kind == "progress" else None
+    def point(self) -> Point:
+        """The progress point, if that is the metric."""
+        return _point(self.kind, self.detail)
 
     def value(self, output: RunOutput) -> float:
         """The metric's number in one run: positive and finite.
@@ -120,6 +154,8 @@ class Metric:
                 value = _by_json(self.detail, output.stdout)
             case "progress":
                 value = _by_progress(self.detail, output.records)
+            case "latency":
+                value = _by_latency(self.point, output.records)[0]
             case _:
                 value = _same_rate(self, output).value
         return _checked(value, self)
@@ -132,7 +168,13 @@ class Metric:
         if self.higher_is_better:
             return 1.0 / value
         scale = _by_regex(self.detail, output)[1] if self.kind == "regex" else 1.0
-        return value * scale
+        return value * scale / self.in_flight
+
+    def time_between_s(self, value: float, output: RunOutput) -> float:
+        """Seconds from one unit to the next, however many are on their way."""
+        if self.kind != "latency":
+            return self.time_per_unit_s(value, output)
+        return 1.0 / _by_progress(self.point.unit, output.records)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for the journal; ``Metric(**data)`` reads it."""
@@ -158,6 +200,8 @@ def resolve(spec: MetricSpec, lower_is_better: bool, output: RunOutput) -> Metri
         return Metric("time", "", "time", "s", "wall time of the run", False)
     if spec.kind == "progress":
         metric = progress_metric(spec.detail)
+    elif spec.kind == "latency":
+        metric = latency_metric(spec.point, *_by_latency(spec.point, output.records))
     else:
         name = spec.detail.rpartition(".")[2] if spec.kind == "json" else "metric"
         unit = "units/s" if higher else "s"
@@ -171,6 +215,24 @@ def progress_metric(target: str, why: str = "") -> Metric:
     where the user did not name it."""
     source = f"auto: {why}" if why else f"progress:{target}"
     return Metric("progress", target, target, "calls/s", source, True)
+
+
+def latency_metric(point: Point, latency_s: float, in_flight: float) -> Metric:
+    """The mean time between two calls, as it is undelayed."""
+    detail = f"{point.begins},{point.unit}"
+    most = max(in_flight, 1.0)
+    source = f"latency:{detail}, {latency_s * 1e3:.3g} ms with {in_flight:.2g} in flight"
+    return Metric("latency", detail, point.unit, "s", source, False, in_flight=most)
+
+
+def _point(kind: Kind, detail: str) -> Point:
+    begins, _, unit = detail.rpartition(",") if kind == "latency" else ("", "", detail)
+    return Point(unit, begins) if kind in ("progress", "latency") else Point()
+
+
+def _is_function(target: str) -> bool:
+    module, _, qualname = target.partition(":")
+    return bool(module and qualname) and not re.search(r"[\s*?:,]", module + qualname)
 
 
 def _checked_pattern(pattern: str) -> str:
@@ -267,7 +329,9 @@ def _json_documents(text: str) -> Iterator[Any]:
 
 def _by_progress(target: str, records: Iterable[ProcessRecord]) -> float:
     """Calls per second between the first and the last call, over all processes."""
-    points = [entry for record in records for entry in record.of("progress")]
+    points = [
+        e for record in records for e in record.of("progress") if e.fields["target"] == target
+    ]
     calls = sum(point["calls"] for point in points)
     ran = [point for point in points if point["calls"]]
     if calls < 2:
@@ -280,6 +344,46 @@ def _by_progress(target: str, records: Iterable[ProcessRecord]) -> float:
     if last <= first:
         raise MetricError(f"the calls of the progress point {target} are too close to be measured")
     return (calls - 1) / ((last - first) / 1e9)
+
+
+def _by_latency(point: Point, records: Iterable[ProcessRecord]) -> tuple[float, float]:
+    """(mean seconds from one call to the other, how many were on their way on average), over all
+    processes."""
+    points = [entry for record in records for entry in record.of("progress")]
+    begun = [entry for entry in points if entry.fields["target"] == point.begins]
+    ended = [entry for entry in points if entry.fields["target"] == point.unit]
+    for target, entries in ((point.begins, begun), (point.unit, ended)):
+        if not sum(entry["calls"] for entry in entries):
+            raise MetricError(
+                f"{target} was never called; name a function that every unit of work calls"
+            )
+    until_ns = max(entry["last_ns"] for entry in ended)
+    since_ns = min(entry["first_ns"] for entry in begun if entry["calls"])
+    ends = sum(entry["calls"] for entry in ended)
+    on_their_way = time_on_the_way_ns(
+        sum(entry["calls"] for entry in begun),
+        ends,
+        sum(entry["moments_ns"] for entry in begun),
+        sum(entry["moments_ns"] for entry in ended),
+        until_ns,
+    )
+    if on_their_way <= 0 or until_ns <= since_ns:
+        raise MetricError(
+            f"more calls of {point.unit} came than of {point.begins} before: they do not end what "
+            "those begin"
+        )
+    return on_their_way / ends / 1e9, on_their_way / (until_ns - since_ns)
+
+
+def time_on_the_way_ns(begun: int, ended: int, began_ns: int, ended_ns: int, now_ns: int) -> int:
+    """What all that were begun have spent on their way until ``now_ns``, from the counts of both
+    and the sums of their times modulo 2**64.
+
+    Divided by the number of ends it is the mean latency, and by the time that passed the mean
+    number on the way (Little 1961); nothing has to tell which end belongs to which beginning.
+    """
+    total = (now_ns * (begun - ended) - began_ns + ended_ns) % (1 << 64)
+    return total - (1 << 64) if total >> 63 else total
 
 
 def _chosen_rate(output: RunOutput) -> Rate | None:

@@ -132,13 +132,17 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.dose is not None and settings.delay_ns is not None:
         raise UsageError("--dose and --delay exclude each other; give one of them")
-    if settings.mode == "live" and not settings.metric.startswith(("progress:", "auto")):
+    if settings.mode == "live" and not settings.metric.startswith(
+        ("progress:", "latency:", "auto")
+    ):
         raise UsageError(
             f"--mode live measures a progress point, not --metric {settings.metric}; "
             "give --metric progress:MODULE:QUALNAME, or leave it out"
         )
     if settings.metric.startswith("progress:") and settings.lower_is_better:
         raise UsageError("--lower-is-better does not go with progress:, which is a rate; drop it")
+    if settings.metric.startswith("latency:") and settings.lower_is_better:
+        raise UsageError("--lower-is-better goes without saying for latency:; drop it")
     for name, patterns in (("include", settings.include), ("exclude", settings.exclude)):
         for pattern in patterns:
             try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bisector.metric import time_on_the_way_ns
 from bisector.observations import Delivered
 from injector.follow import Follower, Progress
 
@@ -30,7 +31,8 @@ class Shape:
 @dataclass(frozen=True, slots=True)
 class Window:
     """What one window showed; ``wall_s`` with switching and settling, ``cpu_s`` of all processes
-    (None where unknown)."""
+    (None where unknown). ``time_per_unit_s`` is the mean latency where that is asked for, and else
+    as ``time_between_s``, from one unit to the next."""
 
     time_per_unit_s: float
     units: int
@@ -38,6 +40,7 @@ class Window:
     wall_s: float
     delivered: dict[str, Delivered]
     processes: int
+    time_between_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +49,8 @@ class Moment:
 
     progress: dict[Follower, Progress]
     counted: dict[Follower, dict[str, tuple[int, ...]]]
+    begun: dict[Follower, Progress]
+    """Calls that begin what those of the progress point end; empty where throughput is wanted."""
 
 
 def between(before: Moment, after: Moment, wall_s: float, processes: int) -> Window:
@@ -56,12 +61,13 @@ def between(before: Moment, after: Moment, wall_s: float, processes: int) -> Win
     """
     rate, units = _rate(before, after)
     return Window(
-        1.0 / rate,
+        _latency_s(before, after) if after.begun else 1.0 / rate,
         units,
         _cpu_s(before, after),
         wall_s,
         _delivered(before, after),
         processes,
+        1.0 / rate,
     )
 
 
@@ -102,6 +108,35 @@ def _rate(before: Moment, after: Moment) -> tuple[float, int]:
     if not begin_ns or end_ns <= begin_ns:
         raise NotMeasured("the progress point was not called in the window")
     return units / ((end_ns - begin_ns) / 1e9), units
+
+
+def _latency_s(before: Moment, after: Moment) -> float:
+    """What those on their way spent between the last ends, for each that ended (Little 1961).
+
+    Raises:
+        NotMeasured: more ended than had begun.
+    """
+    begun, ended = _passed(before.begun, after.begun), _passed(before.progress, after.progress)
+    then_ns, now_ns = (
+        max(progress.last_ns for progress in moment.progress.values()) for moment in (before, after)
+    )
+    underway = sum(p.calls for p in before.begun.values())
+    underway -= sum(p.calls for p in before.progress.values())
+    since_ns = time_on_the_way_ns(begun[0], ended[0], begun[1], ended[1], now_ns)
+    total_ns = underway * (now_ns - then_ns) + since_ns
+    if total_ns <= 0 or ended[0] <= 0:
+        raise NotMeasured("more calls end what is timed than begin it")
+    return total_ns / ended[0] / 1e9
+
+
+def _passed(before: dict[Follower, Progress], after: dict[Follower, Progress]) -> tuple[int, int]:
+    """Calls between the two, and the sum of their times."""
+    calls = moments_ns = 0
+    for follower, now in after.items():
+        then = before.get(follower, Progress(0, 0, None))
+        calls += now.calls - then.calls
+        moments_ns += now.moments_ns - then.moments_ns
+    return calls, moments_ns
 
 
 def _cpu_s(before: Moment, after: Moment) -> float | None:

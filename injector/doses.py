@@ -59,7 +59,8 @@ class Doses:
         self._rules = _parse(plan["rules"])
         self._every = max(1, int(plan["every"]))
         self._delay_ns = float(plan["delay_ns"])
-        self._progress = plan["progress"]
+        self._points = {plan["progress"], plan.get("begins")} - {None}
+        """Progress points."""
         self._backend = backend
         self._role = role
         self.ledger = ledger
@@ -72,7 +73,7 @@ class Doses:
     @property
     def watches(self) -> bool:
         """Whether there is anything to watch for."""
-        return bool(self._sites or self._rules or self._progress or self._live)
+        return bool(self._sites or self._rules or self._points or self._live)
 
     def resolve(self, code: CodeType, globals_: dict[str, Any] | None) -> DelaySpec | None:
         """What to do in this code, None for nothing. Exceptions are recorded, and mean nothing."""
@@ -88,7 +89,7 @@ class Doses:
         self._role.look()
         module = self._seen.module_of(code, globals_) if self._seen else running_in(code, globals_)
         target = f"{module}:{code.co_qualname}"
-        progress = self._slot("progress", target, code) if target == self._progress else 0
+        progress = self._slot("progress", target, code) if target in self._points else 0
         if progress and self._live:
             self._backend.watch(code, ("start",))
         entry = self._entries.get((target, code.co_firstlineno))

@@ -72,9 +72,10 @@ class Plan:
     ``warmup_ms``/``duration_ms`` bound the window, counted from ``launched_ns``
     (``time.monotonic_ns`` of the launch), in which delays are active and calls are counted;
     ``duration_ms`` None is no end. ``progress`` is the ``module:qualname`` whose calls are the
-    progress point. ``event_ns`` is what one callback costs by itself (entry, site): it is part of
-    the delivered dose and is counted as such. ``sites``: whether to discover also where in a
-    function its time is spent; without, only how much is, and no code is slowed by finding out.
+    progress point, and ``begins`` one whose calls begin what that ends, for latencies: counted as a
+    progress point as well. ``event_ns`` is what one callback costs by itself (entry, site): it is
+    part of the delivered dose and is counted as such. ``sites``: whether to discover also where in
+    a function its time is spent; without, only how much is, and no code is slowed by finding out.
     ``live``: the doses are what a page of memory says (`injector.control`), times those of the
     plan, and 0 to begin with; and another plan may follow at any time.
     """
@@ -88,6 +89,7 @@ class Plan:
     warmup_ms: float = 0.0
     duration_ms: float | None = None
     progress: str | None = None
+    begins: str | None = None
     sites: bool = True
     live: bool = False
     event_ns: dict[str, float] = field(default_factory=dict)

@@ -37,9 +37,9 @@ class Sightings:
         role: Role,
         seen: Seen | None = None,
     ) -> None:
-        """``plan``: the plan file's JSON object; only its progress point matters here."""
+        """``plan``: the plan file's JSON object; only its progress points matter here."""
         self._seen = seen
-        self._progress = plan["progress"]
+        self._points = {plan["progress"], plan.get("begins")} - {None}
         self._backend = backend
         self._role = role
         self.ledger = ledger
@@ -61,7 +61,7 @@ class Sightings:
             target = f"{module}:{code.co_qualname}"
             slot = self._function(target, code)
             progress = 0
-            if target == self._progress:
+            if target in self._points:
                 progress = self._progress_point(target, code)
             body = code.co_name == "<module>"
             if body and _is_import(code, globals_):

@@ -61,6 +61,25 @@ def test_states_are_kept_apart() -> None:
     }
 
 
+def test_a_wait_that_seldom_seems_to_begin_later_is_delayed_where_it_begins() -> None:
+    """A call was disturbed between its entry and its wait: a delay there would not be absorbed by
+    what the wait is for."""
+    (dose,) = doses_of(
+        function(
+            SiteProfile("entry", -1, 50.0, 0.0, 0.0, 3.9e-3),
+            SiteProfile("call", 40, 50.0, 0.0, 0.0, 0.2e-3),
+        ),
+        0.25,
+    )
+    assert [(s.at, round(s.delay_ns)) for s in dose.sites] == [("entry", 1_025_000)]
+
+
+def test_waits_of_a_kind_are_all_delayed() -> None:
+    profiles = [SiteProfile("call", 10 * n, 50.0, 0.0, 0.0, 0.2e-3) for n in range(20)]
+    (dose,) = doses_of(function(*profiles), 0.25)
+    assert len(dose.sites) == 20
+
+
 def test_only_waits_follow_what_is_seen() -> None:
     (dose,) = doses_of(
         function(
