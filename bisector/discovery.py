@@ -149,6 +149,11 @@ class Discovery:
     warnings: tuple[str, ...] = field(default=())
 
     @property
+    def is_of_window(self) -> bool:
+        """Whether it is of a part of a run, and not of a whole one."""
+        return self.cpu_units != 1.0
+
+    @property
     def time_per_unit_s(self) -> float:
         """While it was made."""
         return self.window_s / max(self.units, 1e-12)

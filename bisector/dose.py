@@ -22,7 +22,8 @@ NEGLIGIBLE_SHARE = 0.02
 
 MINOR_WAIT = 0.1
 """So are waits at sites with less than this share of the longest wait's: now and then a disturbance
-makes a wait look as if it began later in the function than it does."""
+makes a wait look as if it began later in the function than it does. And waits at dense sites are
+left out: nothing waits that often, but a call that was interrupted looks as if it had waited."""
 
 DENSE_S = 10e-6
 """A site visited more often than once in this much of its code's own time is dense.
@@ -188,8 +189,9 @@ def _placed(code: CodeProfile, longest_s: float = LONGEST_S) -> _Placed:
     placed: _Placed = {}
     for state, rows in spent.items():
         least = NEGLIGIBLE_SHARE * total
-        if state == "wait" and rows:
-            least = max(least, MINOR_WAIT * max(seconds for _, seconds in rows))
+        if state == "wait":
+            rows = [(site, seconds) for site, seconds in rows if site.visits * DENSE_S <= total]
+            least = max(least, MINOR_WAIT * max((seconds for _, seconds in rows), default=0.0))
         kept = [(site, seconds) for site, seconds in rows if seconds >= least and not site.given_up]
         held = sum(seconds for _, seconds in kept)
         if held > 0.0:

@@ -69,6 +69,11 @@ class Measurements:
         """Runs of an arm so far."""
         return sum(1 for run in self._runs if run.arm == arm)
 
+    def cpu_s(self, arm: Hashable) -> float | None:
+        """CPU time of an arm's runs without their delays, on average; None where unknown."""
+        known = [run.cpu_s for run in self._runs if run.arm == arm]
+        return None if None in known or not known else float(np.mean(np.array(known)))
+
     def fit(self) -> Fit:
         """The current fit; needs at least two runs of some arm for a variance."""
         if self._fit is None or self._fitted_at != self._disturbance.version:

@@ -13,11 +13,12 @@ from collections.abc import Generator, Iterable
 from dataclasses import replace
 
 from bisector.answer import Certificate, Effect, Pruned
+from bisector.discovery import Discovery
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.lab import BenchmarkBroken, BudgetOver, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
-from bisector.response import respond
-from bisector.statistics import sequence_radius
+from bisector.response import Point, respond
+from bisector.statistics import CONTROL, sequence_radius
 from bisector.tree import ROOT
 from bisector.trials import Arm, Trials
 
@@ -226,7 +227,13 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
     tried = tuple(arm for arm in arms if beyond.count(arm))
     if not tried:
         return
-    response = respond(beyond.points(tried))
+    response = respond(
+        [
+            _as_if_undisturbed(lab.discovery, beyond, arm, point)
+            for arm in tried
+            for point in beyond.points((arm,))
+        ]
+    )
     curve = beyond.curve(tried)
     lab.know(root=replace(root, shape=response.shape, curve=curve))
     if response.shape == "none":
@@ -237,6 +244,17 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
         )
     elif response.slack > 0.0:
         lab.know(root=replace(_root(lab), slack_ns_per_unit=response.slack))
+
+
+def _as_if_undisturbed(found: Discovery | None, trials: Trials, arm: Arm, point: Point) -> Point:
+    """What a dose did, and how much longer work took in its runs than in undelayed ones.
+
+    In a single lane, slower processors use slack up as delays do.
+    """
+    here, usual = (trials.measurements.cpu_s(each) for each in (arm, CONTROL))
+    if found is None or found.lanes != 1 or not found.is_of_window or None in (here, usual):
+        return point
+    return replace(point, x=max(point.x + ((here or 0.0) - (usual or 0.0)) * 1e9, 0.0))
 
 
 def _share(lab: Lab, targets: Iterable[str]) -> float:

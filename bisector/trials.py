@@ -97,8 +97,7 @@ class OwnTime:
             usual_s: CPU seconds of undelayed runs, or units, on average; None while unknown.
         """
         if found is not None and found.usual_cpu_s and usual_s:
-            is_window = found.cpu_units != 1.0
-            least = 1.0 / MOST_DISTURBED if is_window else 1.0
+            least = 1.0 / MOST_DISTURBED if found.is_of_window else 1.0
             self.slower = min(max(usual_s / found.usual_cpu_s, least), MOST_DISTURBED)
 
     def per_unit_s(self, targets: frozenset[str]) -> float:

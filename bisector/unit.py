@@ -6,6 +6,7 @@ looked through: the unit is what an event loop or a thread pool runs, not its ow
 several such calls, one of the main process that holds a good part of its time is taken before those
 of its helpers, because it says what comes out at the end; of these, one of its main thread before
 those of others, which may go at a pace of their own; and of these the one with the most work.
+A program that marks its units (`bisector.marks`) is taken at its word.
 
 Pure: it is given what was counted, and answers a name and why, or why there is none.
 """
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 
 import networkx as nx
 
+from bisector.marks import mark_target
 from injector.ledger import ProcessRecord
 
 Slot = tuple[str, int]
@@ -92,6 +94,9 @@ def find_unit(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> Unit
         for number, group in enumerate(nx.strongly_connected_components(calls))
         for slot in group
     }
+    marks = [slot for slot, node in nodes.items() if node.recurs and _is_unit_mark(node.target)]
+    if marks:
+        return _marked([nodes[slot] for slot in marks])
     main, length_s = records[0].key if records else "", counts[-1].time_s - counts[0].time_s
     for ours in (_is_users, _is_no_library):
         outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours)]
@@ -102,6 +107,23 @@ def find_unit(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> Unit
     if not recurring:
         raise NoUnit(f"no function is called {RECURRING} times or more while it runs")
     raise NoUnit("no call that recurs does so steadily")
+
+
+def _is_unit_mark(target: str) -> bool:
+    name = target.removeprefix(mark_target(""))
+    return name != target and not name.startswith(("begin.", "end."))
+
+
+def _marked(marks: Sequence[_Node]) -> Unit:
+    """The mark that is passed most often.
+
+    Raises:
+        NoUnit: that is not passed steadily.
+    """
+    best = max(marks, key=lambda node: node.per_s)
+    if not best.steady:
+        raise NoUnit(f"the program marks its units ({best.target}), but they do not come steadily")
+    return Unit(best.target, f"the program marks it: {best.per_s:.3g} times a second", best.per_s)
 
 
 def _nodes(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> dict[Slot, _Node]:

@@ -21,7 +21,7 @@ sites = st.lists(
         visits=st.floats(1.0, 1000.0),
         gil_s=seconds,
         nogil_s=seconds,
-        wait_s=seconds,
+        wait_s=st.just(0.0) | st.floats(1e-5, 1e-3),
     ),
     min_size=1,
     max_size=6,
@@ -72,6 +72,18 @@ def test_a_wait_that_seldom_seems_to_begin_later_is_delayed_where_it_begins() ->
         0.25,
     )
     assert [(s.at, round(s.delay_ns)) for s in dose.sites] == [("entry", 1_025_000)]
+
+
+def test_a_call_in_a_loop_that_was_interrupted_once_did_not_wait() -> None:
+    """Watching each of its calls would cost more than the dose."""
+    (dose,) = doses_of(
+        function(
+            SiteProfile("call", 40, 12_000.0, 0.0, 0.0, 1e-6),
+            SiteProfile("return", 60, 1.0, 60e-3, 0.0, 0.0),
+        ),
+        0.25,
+    )
+    assert [(s.at, s.state) for s in dose.sites] == [("return", "gil")]
 
 
 def test_waits_of_a_kind_are_all_delayed() -> None:

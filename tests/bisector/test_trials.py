@@ -6,6 +6,8 @@ import pytest
 
 from bisector.discovery import Discovery, Function
 from bisector.observations import Delivered, RunObserved
+from bisector.response import Point
+from bisector.root import _as_if_undisturbed
 from bisector.trials import Arm, OwnTime, Trials
 
 WORK = Function("m:work", "m.py", 1, 1.0, 2e-3, 0.0, 0.0)
@@ -122,3 +124,16 @@ def test_own_times_are_those_of_the_processors_as_they_are(
     own.judge_speed(found, 0.003)
     assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25 / slower, 0.25))
     assert trials.injected_s(work) == pytest.approx(0.5e-3), "what was injected is what was counted"
+
+
+@pytest.mark.parametrize(("lanes", "x_ns"), [(1, 7e6), (2, 5e6)])
+def test_slower_processors_use_up_slack_as_delays_do(lanes: int, x_ns: float) -> None:
+    """In a window of a single lane: its delays of 5 ms, and 2 ms more work than usual."""
+    found = Discovery((WORK,), cpu_units=50.0, lanes=lanes)
+    trials = Trials(OWN)
+    arm = Arm(frozenset(("m:work",)), 2.5)
+    trials.add(None, 1, RunObserved(1, "ok", 1.0, 1.0, cpu_s=0.03, units=10), 0.01)
+    delivered = {"m:work": Delivered(10, 10, 50e6, 50e6)}
+    slowed = RunObserved(2, "ok", 1.0, 1.0, cpu_s=0.1, units=10, delivered=delivered)
+    trials.add(arm, 1, slowed, 0.01)
+    assert _as_if_undisturbed(found, trials, arm, Point(5e6, 0.1, 0.01)).x == pytest.approx(x_ns)

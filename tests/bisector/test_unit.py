@@ -23,7 +23,8 @@ class Program:
         slot = len(self.functions) + 1
         made = round(per_s * self.seconds) or calls
         ns = (round(cpu * self.seconds * 1e9), round(wait * self.seconds * 1e9))
-        fields = {"target": f"__main__:{name}", "line": slot, "file": file}
+        target = name if ":" in name else f"__main__:{name}"
+        fields = {"target": target, "line": slot, "file": file}
         self.functions.append(Entry("function", slot, fields, (made, ns[0], 0, ns[1], 0, 0, 1, 2)))
         self.rates[slot] = rate or (lambda t: per_s * t)
         return slot
@@ -153,3 +154,21 @@ def test_a_main_thread_that_only_waits_for_the_others_sets_no_pace():
     program.calls(main, program.function("tick", 20, wait=1.0))
     program.calls(program.function("serve"), program.function("answer", 100, cpu=0.6))
     assert find(program).target == "__main__:answer"
+
+
+def test_a_program_that_marks_its_units_is_taken_at_its_word():
+    program = Program()
+    program.function("step", 100, cpu=0.5)
+    program.function("bisector.marks:token", 400, file=INSTALLED)
+    program.function("bisector.marks:begin.request", 900, file=INSTALLED)
+    unit = find(program)
+    assert unit.target == "bisector.marks:token"
+    assert unit.why.startswith("the program marks it")
+
+
+def test_marks_that_do_not_come_steadily_are_waited_for():
+    program = Program()
+    program.function("step", 100, cpu=0.5)
+    program.function("bisector.marks:unit", rate=lambda t: 40 if t > 1.9 else 0)
+    with pytest.raises(NoUnit, match="marks its units"):
+        find(program)
