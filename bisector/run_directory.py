@@ -1,8 +1,9 @@
 """The directory of one investigation: journal, summary, plans, and the slot the runs read from.
 
 Invariant: one tool at a time. A lock on ``lock`` is held as long as the directory is open and goes
-with the process, however it ends. The slot gets a new name of constant length each time the
-directory is opened, so that processes of an earlier, killed session cannot write into it.
+with the process, however it ends. What an earlier session that was killed has left running is ended
+first. The slot gets a new name of constant length each time the directory is opened, so that none
+of it can write there.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from types import TracebackType
 from typing import Self
 
 from bisector.errors import RunDirectoryError
+from bisector.leftovers import end_processes_of
 
 DEFAULT_PARENT = ".speedbump"
 
@@ -52,7 +54,10 @@ class RunDirectory:
             ) from None
         try:
             self.require_room()
+            self.ended: list[str] = []
+            """Command lines of processes of an earlier session that still ran."""
             for stale in path.glob("slot-*"):
+                self.ended += end_processes_of(stale)
                 shutil.rmtree(stale, ignore_errors=True)
             self.slot = path / f"slot-{secrets.token_hex(4)}"
             self.slot.mkdir()

@@ -161,6 +161,11 @@ class Session:
 
     def _measure(self, workload: Workload) -> None:
         assert self.directory is not None
+        if self.directory.ended:
+            self._warn(
+                "the benchmark of the session before still ran and was stopped: "
+                + ", ".join(self.directory.ended[:3])
+            )
         if self.meta["source_hash"] not in ("", workload.source_hash):
             self._warn("the benchmark has changed since this investigation began")
         with (

@@ -17,12 +17,16 @@ from bisector.live_run import LiveRun, TargetEnded
 from bisector.unit import NoUnit
 from bisector.window import Shape, Window, longer_by
 
-REPEATS = 3
+REPEATS, MOST_REPEATS = 3, 9
+"""Where the first repeats show that it does not settle at once, more of them have to."""
+
 PLANS = ((3, 1.0), (2, 1.0), (2, 0.5))
 """How many stretches, each how long in windows; the next where targets end before that."""
 
 DIFFERS = 0.08
-"""Stretches that differ by more than this, in most repeats, are not settled."""
+AGREE = 0.85
+"""Stretches that differ by more than this, in most repeats, are not settled, if at least this share
+of the repeats differ in the same direction: what disturbs them goes either way."""
 
 GIVE_UP = 3
 """Targets that end before one repeat is complete, after which less is tried. (The first may have
@@ -60,14 +64,24 @@ class Settling:
         stretches, length = PLANS[self._plan]
         shape = replace(shape, units=max(1, round(length * shape.units)))
         try:
-            while len(self._repeats) < REPEATS:
+            while not self._is_clear(stretches):
                 run.switch({})
                 self._repeats.append(self._once(run, doses, shape, stretches))
         except TargetEnded:
             if len(self._repeats) == before:
                 self._in_vain()
             raise
-        self.units = self._judge(shape, stretches)
+        late = self._late(stretches)
+        if late >= stretches:
+            raise NoUnit(
+                "what is held up in one window is made up for in the next, for longer than "
+                f"{late * shape.units} units of work"
+            )
+        self.units = shape.settle + late * shape.units
+
+    def _is_clear(self, stretches: int) -> bool:
+        repeats = len(self._repeats)
+        return repeats >= MOST_REPEATS or (repeats >= REPEATS and not self._late(stretches))
 
     def _in_vain(self) -> None:
         """A target ended before one repeat was complete."""
@@ -92,7 +106,8 @@ class Settling:
                 windows.append(run.stretch((), shape))
         return windows
 
-    def _judge(self, shape: Shape, count: int) -> int:
+    def _late(self, count: int) -> int:
+        """Stretches after a switch that are not settled yet, of so many."""
         late = 0
         for phase in (0, 1):
             first = 1 + phase * count
@@ -101,13 +116,11 @@ class Settling:
                 until = first + count - 1 if phase == 0 else 0
                 if _differ([(repeat[first + at], repeat[until]) for repeat in self._repeats]):
                     late = max(late, at + 1)
-        if late >= count:
-            raise NoUnit(
-                "what is held up in one window is made up for in the next, for longer than "
-                f"{late * shape.units} units of work"
-            )
-        return shape.settle + late * shape.units
+        return late
 
 
 def _differ(pairs: Sequence[tuple[Window, Window]]) -> bool:
-    return abs(median(longer_by(a, b) for a, b in pairs)) > DIFFERS
+    longer = [longer_by(a, b) for a, b in pairs]
+    middle = median(longer)
+    agreeing = sum(1 for each in longer if each * middle > 0.0)
+    return abs(middle) > DIFFERS and agreeing >= AGREE * len(longer)

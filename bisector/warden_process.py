@@ -92,6 +92,7 @@ class Process:
             if not data:
                 self.alive = False
                 self.poll.unregister(self.orders)
+                _let_go_of_errors()
                 return []
             self.buffer += data
         *lines, self.buffer = self.buffer.split(b"\n")
@@ -215,6 +216,13 @@ def _start(order: dict[str, Any]) -> Run:
             start_new_session=True,
         )
     return Run(process, started_s, order.get("limit_s"), bool(order.get("outlives")))
+
+
+def _let_go_of_errors() -> None:
+    """The tool's standard error: somebody may wait for its end, and a target may outlive it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    os.close(nowhere)
 
 
 def _say(report: dict[str, Any]) -> None:

@@ -178,6 +178,25 @@ def test_a_killed_tool_leaves_the_program_running_and_can_be_resumed(tmp_path):
     }
 
 
+def test_what_a_killed_tool_left_running_is_stopped_before_another_is_started(tmp_path):
+    bench = program(tmp_path, 10**9)
+    journal = tmp_path / "run" / "journal.db"
+    tool = start(tmp_path, str(bench), "--budget", "20s", "--seed", "1", "--output", "run")
+    until(lambda: journal.exists() and journal.stat().st_size > 40_000)
+    tool.kill()
+    tool.communicate()
+    (running,) = pids(tmp_path, "began")
+    assert is_alive(running)
+    resumed = start(tmp_path, "resume", "run", "--json", "summary.json")
+    until(lambda: len(pids(tmp_path, "began")) == 2)
+    assert not is_alive(running)
+    resumed.communicate(timeout=200)
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert resumed.returncode in (0, 3)
+    assert any("still ran and was stopped" in warning for warning in summary["warnings"])
+    assert not any(map(is_alive, pids(tmp_path, "began")))
+
+
 def test_ctrl_c_keeps_what_was_measured(tmp_path):
     bench = program(tmp_path, 10**9)
     journal = tmp_path / "run" / "journal.db"

@@ -1,8 +1,18 @@
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
+from bisector.metric import (
+    Metric,
+    MetricError,
+    MetricSpec,
+    Point,
+    RunOutput,
+    resolve,
+    time_on_the_way_ns,
+)
 from injector.ledger import Entry, ProcessRecord
 
 
@@ -127,3 +137,82 @@ def test_what_is_no_positive_number_never_becomes_one(spec, printed, complaint):
         text = f"throughput: {printed} steps/s"
     with pytest.raises(MetricError, match=complaint):
         value(spec, output(text))
+
+
+def passing(**times_ms):
+    """One process that passed `m:begin` and `m:end` at these times."""
+    entries = []
+    for slot, (name, times) in enumerate(times_ms.items(), 1):
+        at = [round(t * 1e6) for t in times]
+        moments = sum(at) % (1 << 64)
+        counters = (len(at), 0, 0, moments, 0, 0, min(at, default=0), max(at, default=0))
+        entries.append(Entry("progress", slot, {"target": f"m:{name}"}, counters))
+    return ProcessRecord({}, entries)
+
+
+class TestLatency:
+    SPEC = "latency:m:begin,m:end"
+
+    def test_it_is_the_mean_time_from_one_call_to_the_other(self):
+        metric = resolve(
+            MetricSpec.parse(self.SPEC),
+            False,
+            out := output(records=[passing(begin=[1, 20, 40], end=[5, 24, 44])]),
+        )
+        assert metric.value(out) == pytest.approx(0.004)
+        assert metric.in_flight == 1.0
+        assert metric.time_per_unit_s(metric.value(out), out) == pytest.approx(0.004)
+        assert metric.time_between_s(metric.value(out), out) == pytest.approx(0.0195)
+        assert not metric.higher_is_better
+
+    def test_it_does_not_matter_which_end_belongs_to_which_beginning(self):
+        together = output(records=[passing(begin=[0, 0, 0, 10], end=[4, 8, 12, 16])])
+        metric = resolve(MetricSpec.parse(self.SPEC), False, together)
+        assert metric.value(together) == pytest.approx(0.0075)
+        assert metric.in_flight == pytest.approx(4 * 7.5 / 16)
+
+    def test_of_many_at_once_each_is_a_share_of_the_time(self):
+        many = output(records=[passing(begin=[0] * 10, end=list(range(1, 11)))])
+        metric = resolve(MetricSpec.parse(self.SPEC), False, many)
+        assert metric.in_flight == pytest.approx(5.5)
+        assert metric.time_per_unit_s(metric.value(many), many) == pytest.approx(0.001)
+
+    def test_times_of_day_may_be_large(self):
+        uptime = 10**9
+        times = {"begin": [uptime + t for t in range(0, 1000, 10)]}
+        out = output(records=[passing(**times, end=[t + 3 for t in times["begin"]])])
+        assert value(self.SPEC, out) == pytest.approx(0.003)
+
+    def test_what_cannot_be_a_latency_is_said(self):
+        with pytest.raises(MetricError, match="m:begin was never called"):
+            value(self.SPEC, output(records=[passing(begin=[], end=[1, 2])]))
+        with pytest.raises(MetricError, match="do not end what those begin"):
+            value(self.SPEC, output(records=[passing(begin=[5], end=[1, 2, 9])]))
+
+    @pytest.mark.parametrize(
+        "text", ["latency:", "latency:m:f", "latency:m:f,m:f", "latency:m:f,g", "latency:a b"]
+    )
+    def test_two_functions_have_to_be_named(self, text):
+        with pytest.raises(ValueError, match="does not name two functions"):
+            MetricSpec.parse(text)
+
+    def test_a_name_stands_for_marks(self):
+        assert MetricSpec.parse("latency:request").point == Point(
+            "bisector.marks:end.request", "bisector.marks:begin.request"
+        )
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 10**6), st.integers(1, 10**5)), min_size=1, max_size=20),
+    st.integers(0, 1 << 64),
+)
+def test_the_time_on_the_way_is_that_of_each_added_up(units, uptime):
+    """Against the obvious: whatever the time of day, and also beyond what 64 bits hold."""
+    begun = [uptime + begin for begin, _ in units]
+    ended = [uptime + begin + lasts for begin, lasts in units]
+    now = max(ended)
+    wrap = 1 << 64
+    on_the_way = time_on_the_way_ns(
+        len(begun), len(ended), sum(begun) % wrap, sum(ended) % wrap, now % wrap
+    )
+    assert on_the_way == sum(lasts for _, lasts in units)

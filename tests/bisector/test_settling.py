@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from bisector.live_run import TargetEnded
@@ -71,6 +73,17 @@ def test_what_catches_up_for_longer_than_that_has_no_windows():
         settle(Run(time_s))
 
 
+def test_disturbances_go_either_way_and_are_no_catching_up():
+    ways = iter([0.8, 0.8, 0.8, 1.3, 0.7, 1.4, 1.3, 0.7, 1.2] * 100)
+
+    class Disturbed(Run):
+        def stretch(self, targets, shape):
+            window = super().stretch(targets, shape)
+            return replace(window, time_per_unit_s=window.time_per_unit_s * next(ways))
+
+    assert settle(Disturbed(lambda *_: 0.01)) is not None
+
+
 def test_repeats_are_gathered_from_targets_that_end():
     steady = [Run(lambda *_: 0.01, life=60) for _ in range(4)]
     assert settle(*steady) == SHAPE.settle
@@ -79,7 +92,7 @@ def test_repeats_are_gathered_from_targets_that_end():
 def test_targets_that_end_sooner_are_looked_at_in_shorter_stretches():
     late = [
         Run(lambda slowed, _, since: 0.013 if slowed and since > 6 else 0.01, life=30)
-        for _ in range(9)
+        for _ in range(20)
     ]
     assert settle(*late) == SHAPE.settle + round(SHAPE.units / 2)
 

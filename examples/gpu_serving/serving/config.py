@@ -19,7 +19,7 @@ class ServingConfig:
     pipelined: bool
     steps: int
     batch_size: int = 8
-    vocabulary: int = 2800
+    vocabulary: int = 1400
     queue_depth: int = 2
     tokens_per_request: int = 48
 
@@ -27,6 +27,6 @@ class ServingConfig:
     def for_bound(cls, bound: str) -> ServingConfig:
         """The configuration whose throughput is limited by ``python`` or by the ``gpu``."""
         if bound == "python":
-            return cls(kernel_s=0.0055, pipelined=False, steps=75)
-        # Long enough for the host's work to stay in its shadow also on a machine that is busy.
-        return cls(kernel_s=0.018, pipelined=True, steps=50)
+            return cls(kernel_s=0.010, pipelined=False, steps=75)
+        # Long enough for the host's work to stay in its shadow also where processors are slow.
+        return cls(kernel_s=0.024, pipelined=True, steps=40)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from serving.config import ServingConfig
 
-TAIL = 880
+TAIL = 440
 """Tokens that are decoded again with each new one: merges reach back."""
 
 STOP_WORDS = ("</s>", "<|end|>")

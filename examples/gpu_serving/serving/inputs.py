@@ -14,7 +14,7 @@ from serving.scheduler import Sequence
 BLOCK = 16
 """Tokens per block of the key-value cache."""
 
-WINDOW = 1472
+WINDOW = 800
 """Cache slots that are mapped for each sequence, used or not."""
 
 
