@@ -55,8 +55,10 @@ def _what_is_measured(group: argparse._ActionsContainer) -> None:
     option(
         "--metric",
         metavar="METRIC",
-        help="auto, time, regex:PATTERN (last match, group 1), json:KEY.PATH (last JSON document) "
-        "or progress:MODULE:QUALNAME (its calls); default auto: a printed rate, else time",
+        help="auto, time, regex:PATTERN (last match, group 1), json:KEY.PATH (last JSON document), "
+        "progress:MODULE:QUALNAME (its calls), or latency:MODULE:QUALNAME,MODULE:QUALNAME (from a "
+        "call of the first to one of the second); default auto: a call that stands for a unit of "
+        "work, else a printed rate, else time",
     )
     option(
         "--lower-is-better",
