@@ -138,8 +138,8 @@ class Discovery:
     cpu_units: float = 1.0
     """What that is for, as `bisector.observations.RunObserved.units` counts: one run, or units."""
     usual_cpu_s: float | None = None
-    """CPU seconds of all processes per unit while nobody watches, on processors as fast as those
-    that own times are for; None where unknown."""
+    """CPU seconds as `RunObserved.own_cpu_s` says them, while nobody watches, on processors as fast
+    as those that own times are for; None where unknown."""
     cores: int = 0
     """Processors the benchmark may use; 0 where unknown."""
     backend: str = ""
@@ -212,9 +212,7 @@ def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -
         max(usual_s * discovery.cpu_units / worked_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED
     )
     functions = slowed(discovery, factor).functions
-    return replace(
-        discovery, functions=functions, gil_s=factor * discovery.gil_s, usual_cpu_s=usual_s
-    )
+    return replace(discovery, functions=functions, gil_s=factor * discovery.gil_s)
 
 
 def slowed(discovery: Discovery, slower: float) -> Discovery:

@@ -9,7 +9,7 @@ started again, and the look goes on where it was.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
@@ -22,7 +22,7 @@ from bisector.metric import Point
 from bisector.observations import RunObserved
 from bisector.settings import Settings
 from bisector.unit import Count, NoUnit, find_unit
-from bisector.window import Shape, longer_by
+from bisector.window import Shape, Window, longer_by
 from bisector.workload import usable_cores
 from injector.follow import between
 from injector.ledger import ProcessRecord, read_records
@@ -80,8 +80,8 @@ class FirstLook:
         self._counted: dict[bool, tuple[Discovery, float | None, float]] = {}
         """By whether places were looked for: what was found, the CPU seconds of all processes in
         that time, time per unit."""
-        self._usual: list[float | None] = []
-        """CPU seconds per unit in undelayed windows."""
+        self._usual: list[Window] = []
+        """Undelayed windows."""
         self.discoveries: dict[bool, RunObserved] = {}
         """The same as observations, with own times as they usually are."""
 
@@ -117,8 +117,7 @@ class FirstLook:
             self._count(run)
             run.follow(self._bare())
         while len(self._usual) < USUAL_WINDOWS:
-            window = run.measure({}, (), USUAL)
-            self._usual.append(None if window.cpu_s is None else window.cpu_s / window.units)
+            self._usual.append(run.measure({}, (), USUAL))
         self.discoveries = dict(self._observed())
 
     # -- the unit of work -------------------------------------------------------------------------
@@ -239,12 +238,12 @@ class FirstLook:
         return found, cpu_s, time_per_unit_s
 
     def _observed(self) -> Iterator[tuple[bool, RunObserved]]:
-        known = [cpu_s for cpu_s in self._usual if cpu_s is not None]
-        usual_s = median(known) if len(known) == len(self._usual) else None
+        usual_s = _median_per_unit(self._usual, [window.cpu_s for window in self._usual])
+        usual_own_s = _median_per_unit(self._usual, [window.own_cpu_s for window in self._usual])
         for sites, (found, cpu_s, time_per_unit_s) in self._counted.items():
             # Where looking for places slows code down, the other look says how fast it is.
             if not (sites and False in self._counted):
-                found = at_speed(found, cpu_s, usual_s)
+                found = replace(at_speed(found, cpu_s, usual_s), usual_cpu_s=usual_own_s)
             yield (
                 sites,
                 RunObserved(
@@ -263,6 +262,12 @@ class FirstLook:
 
     def _records(self) -> list[ProcessRecord]:
         return read_records(self._slot / "records")
+
+
+def _median_per_unit(windows: Sequence[Window], seconds: Sequence[float | None]) -> float | None:
+    """None where some are not known."""
+    known = [s / w.units for w, s in zip(windows, seconds, strict=True) if s is not None]
+    return median(known) if len(known) == len(windows) else None
 
 
 def _watching(sites: bool) -> Plan:

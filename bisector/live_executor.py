@@ -12,6 +12,7 @@ moment (discovery), and from then on it runs undisturbed but for what each windo
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -155,6 +156,7 @@ class LiveExecutor(TargetExecutor):
         window = run.measure(doses, request.targets, self._shape(request))
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
+        delivered = self._delivered(window, request)
         time_s = window.time_per_unit_s
         value = 1.0 / time_s
         if run.point.begins:
@@ -170,8 +172,9 @@ class LiveExecutor(TargetExecutor):
             value=value,
             time_per_unit_s=time_s,
             processes=window.processes,
-            delivered=self._delivered(window, request),
+            delivered=delivered,
             cpu_s=window.cpu_s,
+            lane_cpu_s=_without(window, delivered),
             units=window.units,
         )
 
@@ -316,6 +319,17 @@ class LiveExecutor(TargetExecutor):
     def _clear(self) -> None:
         shutil.rmtree(self.slot / "records", ignore_errors=True)
         (self.slot / "records").mkdir(exist_ok=True)
+
+
+def _without(window: Window, delivered: Mapping[str, Delivered]) -> float | None:
+    """The CPU time of the lanes without what watching added to it."""
+    if window.own_cpu_s is None:
+        return None
+    counted, with_watching = (
+        sum(each.spun_ns or 0.0 for each in known.values())
+        for known in (window.delivered, delivered)
+    )
+    return max(window.own_cpu_s - (with_watching - counted) / 1e9, 0.0)
 
 
 def _longest_s(found: Discovery) -> float:

@@ -78,6 +78,9 @@ class RunObserved:
     calls_total: int = 0
     cpu_s: float | None = None
     """CPU seconds of all processes since they attached, or in the window; None where unknown."""
+    lane_cpu_s: float | None = None
+    """CPU seconds of the threads that do units, and of processes that do none, without delays; None
+    where that is not told apart."""
     units: float = 1.0
     """How much work that CPU time and the counts are for: one run, or the units of a window."""
     discovery: Discovery | None = None
@@ -87,6 +90,8 @@ class RunObserved:
         """CPU time of a unit without that of its delays; None where either is unknown, or it was
         stopped."""
         spun = [delivered.spun_ns for delivered in self.delivered.values()]
+        if self.lane_cpu_s is not None:
+            return self.lane_cpu_s / self.units
         if self.cpu_s is None or self.status != "ok" or None in spun:
             return None
         return (self.cpu_s - sum(ns for ns in spun if ns is not None) / 1e9) / self.units

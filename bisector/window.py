@@ -32,7 +32,8 @@ class Shape:
 class Window:
     """What one window showed; ``wall_s`` with switching and settling, ``cpu_s`` of all processes
     (None where unknown). ``time_per_unit_s`` is the mean latency where that is asked for, and else
-    as ``time_between_s``, from one unit to the next."""
+    as ``time_between_s``, from one unit to the next. ``own_cpu_s`` is the CPU time, without delays,
+    of threads that do units, and of processes that do none."""
 
     time_per_unit_s: float
     units: int
@@ -41,6 +42,7 @@ class Window:
     delivered: dict[str, Delivered]
     processes: int
     time_between_s: float = 0.0
+    own_cpu_s: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ def between(before: Moment, after: Moment, wall_s: float, processes: int) -> Win
         _delivered(before, after),
         processes,
         1.0 / rate,
+        _own_cpu_s(before, after),
     )
 
 
@@ -75,8 +78,9 @@ def longer_by(a: Window, b: Window) -> float:
     """What one takes longer than the other, as a share, as far as the CPU time of its work does not
     explain it: that is longer where the processors are slower."""
     longer = a.time_per_unit_s - b.time_per_unit_s
-    if a.cpu_s is not None and b.cpu_s is not None:
-        work = a.cpu_s / a.units - b.cpu_s / b.units
+    cpu_s = [w.cpu_s if w.own_cpu_s is None else w.own_cpu_s for w in (a, b)]
+    if cpu_s[0] is not None and cpu_s[1] is not None:
+        work = cpu_s[0] / a.units - cpu_s[1] / b.units
         longer -= min(max(longer, min(work, 0.0)), max(work, 0.0))
     return longer / b.time_per_unit_s
 
@@ -150,20 +154,46 @@ def _cpu_s(before: Moment, after: Moment) -> float | None:
     return total_ns / 1e9
 
 
+def _own_cpu_s(before: Moment, after: Moment) -> float | None:
+    """Of a process that does units the threads that do them say how much that takes: what others
+    in it do at a pace of their own says nothing about it."""
+    total_ns = 0
+    for follower, now in after.progress.items():
+        then = before.progress.get(follower)
+        if then is None or then.cpu_ns is None or now.cpu_ns is None:
+            return None
+        own_ns = now.own_ns - then.own_ns
+        if after.begun:
+            own_ns += after.begun[follower].own_ns - before.begun[follower].own_ns
+        if not own_ns:
+            spun = _counted(before, after, follower).values()
+            own_ns = now.cpu_ns - then.cpu_ns - round(sum(each.spun_ns or 0.0 for each in spun))
+        total_ns += own_ns
+    return total_ns / 1e9
+
+
 def _delivered(before: Moment, after: Moment) -> dict[str, Delivered]:
     """What the injector counted between the two, over all processes."""
     delivered: dict[str, Delivered] = {}
-    for follower, targets in after.counted.items():
-        known = before.counted.get(follower, {})
-        for target, counters in targets.items():
-            calls, delays, delayed_ns, _, _, wait_ns, *_ = (
-                now - then for now, then in zip(counters, known.get(target, (0,) * 8), strict=True)
-            )
+    for follower in after.counted:
+        for target, new in _counted(before, after, follower).items():
             old = delivered.get(target, Delivered(0, 0, 0.0, 0.0))
             delivered[target] = Delivered(
-                old.calls + calls,
-                old.delays + delays,
-                old.delayed_ns + delayed_ns,
-                (old.spun_ns or 0.0) + delayed_ns - wait_ns,
+                old.calls + new.calls,
+                old.delays + new.delays,
+                old.delayed_ns + new.delayed_ns,
+                (old.spun_ns or 0.0) + (new.spun_ns or 0.0),
             )
     return delivered
+
+
+def _counted(before: Moment, after: Moment, follower: Follower) -> dict[str, Delivered]:
+    """The same in one process."""
+    known = before.counted.get(follower, {})
+    counted = {}
+    for target, counters in after.counted[follower].items():
+        calls, delays, delayed_ns, _, _, wait_ns, *_ = (
+            now - then for now, then in zip(counters, known.get(target, (0,) * 8), strict=True)
+        )
+        counted[target] = Delivered(calls, delays, delayed_ns, delayed_ns - wait_ns)
+    return counted

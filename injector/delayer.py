@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from _thread import _local
 from _weakref import ref
-from time import monotonic_ns, process_time_ns
+from time import monotonic_ns, process_time_ns, thread_time_ns
 
 from . import spin
 from .naming import OWN_FOLDER
@@ -35,15 +35,20 @@ class _Debts(_local):
     """Per thread: what is owed, by state, in nanoseconds; negative after an overshoot."""
 
     def __init__(self) -> None:
-        self.owed = [0.0, 0.0, 0.0]
         self.waits = Waits()
-        self.switches = 0
-        """How often doses had been switched when this was owed."""
+        self.forgive(0)
 
     def forgive(self, switches: int) -> None:
-        """What was owed before the latest switch is not to be paid after it."""
+        """What was owed before the latest switch is not to be paid after it.
+
+        ``switches``: how often doses had been switched when this was owed.
+        """
         self.owed = [0.0, 0.0, 0.0]
         self.switches = switches
+        self.spun_ns = 0
+        """What delays took of the thread's CPU time."""
+        self.unit_at_ns = self.unit_own_ns = 0
+        """When its own CPU time was read at a progress point, and what that was without delays."""
 
 
 class _Target:
@@ -226,17 +231,35 @@ class Delayer:
             counters[at + 1] = process_time_ns()
             counters[at + 2] = now
         counters[at + 7] = now
+        self._count_own(at, now, still)
         if still:
             half, begin, end = len(counters) // 2, self._lowest, self._highest + 8
             if end <= half:
                 counters[half + begin : half + end] = counters[begin:end]
                 counters[_TAKEN] = wanted
 
+    def _count_own(self, at: int, now: int, still: bool) -> None:
+        """The CPU time of this thread since it did the last unit."""
+        debts = self._current_debts()
+        if still or now - debts.unit_at_ns > PROGRESS_CPU_NS:
+            own = thread_time_ns() - debts.spun_ns
+            if debts.unit_at_ns:
+                counters = self._counters
+                counters[at + 4] = (counters[at + 4] + own - debts.unit_own_ns) % WRAP
+            debts.unit_at_ns, debts.unit_own_ns = now, own
+
+    def _current_debts(self) -> _Debts:
+        debts = self._debts
+        if debts.switches != self._switches:
+            debts.forgive(self._switches)
+        return debts
+
     def _visit(self, target: _Target, visit: Visit | None, event_ns: int) -> None:
         counters = self._counters
         base = target.base
         counters[base + _GIL] += event_ns
         counters[base + 2] += event_ns
+        self._current_debts().spun_ns += event_ns
         if visit is None:
             return
         dose = target.dose
@@ -256,9 +279,7 @@ class Delayer:
         """Add to the debt; pay it when it has reached the floor."""
         counters = self._counters
         base = target.base
-        debts = self._debts
-        if debts.switches != self._switches:
-            debts.forgive(self._switches)
+        debts = self._current_debts()
         owed = debts.owed
         owed[state] += ns
         debt = owed[state]
@@ -266,6 +287,7 @@ class Delayer:
             return
         delivered = _PAY[state](debt)
         owed[state] -= delivered
+        debts.spun_ns += 0 if state == 2 else delivered
         now = monotonic_ns()
         counters[base + 1] += 1
         counters[base + 2] += delivered

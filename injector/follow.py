@@ -19,8 +19,8 @@ from .wire import decode
 _PROCESS = COUNTERS["process"]
 _DETACHED, _EPOCH = (_PROCESS.index(name) for name in ("detached_ns", "epoch"))
 _WANTED, _TAKEN = (_PROCESS.index(name) for name in ("wanted", "taken"))
-_CPU_NS, _MOMENTS_NS, _LAST_NS = (
-    COUNTERS["progress"].index(name) for name in ("cpu_ns", "moments_ns", "last_ns")
+_CPU_NS, _MOMENTS_NS, _OWN_NS, _LAST_NS = (
+    COUNTERS["progress"].index(name) for name in ("cpu_ns", "moments_ns", "own_ns", "last_ns")
 )
 _STILL = SLOTS * WIDTH
 """Where the still begins."""
@@ -28,13 +28,15 @@ _STILL = SLOTS * WIDTH
 
 class Progress(NamedTuple):
     """Calls of the progress point, when the last one came (monotonic ns, 0 none), and the process'
-    CPU time then; where it has no progress point, its CPU time now, None where unknown. And the sum
-    of the times of all calls (modulo 2**64) that were counted as a progress point's."""
+    CPU time then; where it has no progress point, its CPU time now, None where unknown. And, of the
+    calls that were counted as a progress point's, the sum of their times (modulo 2**64) and the CPU
+    time of the threads that made them, without delays."""
 
     calls: int
     last_ns: int
     cpu_ns: int | None
     moments_ns: int = 0
+    own_ns: int = 0
 
 
 class Follower:
@@ -128,17 +130,19 @@ class Follower:
         While everything is watched it is a function like any other.
         """
         counters = self._counters
-        calls = last_ns = cpu_ns = moments_ns = 0
+        calls = last_ns = cpu_ns = moments_ns = own_ns = 0
         for kind in ("function", "progress"):
             begin = _STILL if still and kind == "progress" else 0
             for slot in self._slots.get((kind, point), ()):
                 at = begin + slot * WIDTH
                 calls += counters[at]
-                moments_ns += counters[at + _MOMENTS_NS] if kind == "progress" else 0
+                if kind == "progress":
+                    moments_ns += counters[at + _MOMENTS_NS]
+                    own_ns += counters[at + _OWN_NS]
                 if counters[at + _LAST_NS] > last_ns:
                     last_ns = counters[at + _LAST_NS]
                     cpu_ns = counters[at + _CPU_NS] if kind == "progress" else 0
-        return Progress(calls, last_ns, cpu_ns or self.cpu_ns(), moments_ns)
+        return Progress(calls, last_ns, cpu_ns or self.cpu_ns(), moments_ns, own_ns)
 
     def calls(self) -> dict[int, int]:
         """Calls so far of each function that is watched, by its slot."""

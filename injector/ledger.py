@@ -47,7 +47,10 @@ COUNTERS: dict[str, tuple[str, ...]] = {
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
     ),
-    "progress": ("calls", "cpu_ns", "cpu_at_ns", "moments_ns", "", "", "first_ns", "last_ns"),
+    "progress": (
+        *("calls", "cpu_ns", "cpu_at_ns", "moments_ns"),
+        *("own_ns", "", "first_ns", "last_ns"),
+    ),
     "function": (
         *("calls", "gil_ns", "nogil_ns", "wait_ns"),
         *("callee_calls", "events", "first_ns", "last_ns"),
@@ -61,7 +64,8 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "error": (),
 }
 """What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds;
-``moments_ns`` is the sum of those of all calls (modulo 2**64); ``wanted`` and ``taken`` number the
+``moments_ns`` is the sum of those of all calls (modulo 2**64), ``own_ns`` CPU time of the threads
+that call it, since each did so first, without that of delays; ``wanted`` and ``taken`` number the
 stills."""
 
 COUNTS_BYTES = 2 * SLOTS * WIDTH * 8

@@ -73,8 +73,8 @@ class Delayer(Protocol):
     ``event_ns`` is ``(entry, site)``: what one callback costs, whole ns. Every callback of a target
     inside the window (start and resume: entry; at a site: site) adds it to ``gil_ns`` and
     ``delayed_ns``, whether or not it carries a delay. `start` counts the call; at a progress point
-    it notes when it came, and what the process' CPU time was, and copies the counters in use where
-    a still is wanted (`injector.ledger`).
+    it notes when it came, the CPU time of the process, and that of the thread without delays, and
+    copies the counters in use where a still is wanted (`injector.ledger`).
 
     A visit, for each state with ns: ``debt[thread][state] += ns * dose`` (for ``gil`` less
     ``event_ns``); when the debt is at least the

@@ -236,6 +236,9 @@ struct thread {
     atomic_int gone;       /* set at the end of the thread, by it, perhaps without the GIL */
     uint64_t owner;        /* serial of the tracker whose values these are */
     double owed[STATES];   /* the delayer's debts in ns; negative after an overshoot */
+    int64_t spun_ns;       /* what its delays took of its CPU time */
+    int64_t unit_at_ns;    /* when its own CPU time was read at a progress point; 0 not yet, */
+    int64_t unit_own_ns;   /* and what that was, delays taken out */
     struct waits *waits;   /* what its waits have been; owned, NULL none yet */
     clockid_t clock;       /* CPU clock of the thread, for others to read */
     int has_clock;

@@ -11,8 +11,9 @@
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
 enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
-enum { CPU_NS = 1, CPU_AT_NS, MOMENTS_NS }; /* of a progress point: the process' CPU time, when that
-                                               was read, and the sum of the times of all calls */
+/* Of a progress point: the process' CPU time, when that was read, the sum of the times of all calls,
+ * and the CPU time of the threads that call it, delays taken out. */
+enum { CPU_NS = 1, CPU_AT_NS, MOMENTS_NS, OWN_NS };
 enum { WANTED = 4, TAKEN }; /* of the process: numbers of stills */
 #define PROGRESS_CPU_NS 50000   /* tracker.PROGRESS_CPU_NS */
 
@@ -28,6 +29,7 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
     thread->owed[state] = 0.0; /* so that a switch meanwhile finds nothing to forgive */
     int64_t delivered = spend[state]((int64_t)debt);
     thread->owed[state] += debt - (double)delivered;
+    thread->spun_ns += state == WAIT ? 0 : delivered;
     if (self->counters.base != NULL) {
         uint64_t *counters = self->counters.base + WIDTH * target->slot;
         uint64_t now = (uint64_t)now_ns();
@@ -47,12 +49,13 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
     uint64_t *counters = self->counters.base + WIDTH * target->slot;
     counters[GIL_NS] += (uint64_t)event_ns;
     counters[DELAYED_NS] += (uint64_t)event_ns;
-    if (!visit->present) {
-        return;
-    }
     struct thread *thread = thread_get(self->debtors);
     if (unlikely(thread == NULL)) {
         return; /* no memory: nothing is delayed, and nothing is counted as delayed */
+    }
+    thread->spun_ns += event_ns;
+    if (!visit->present) {
+        return;
     }
     int follow = target->waits && waits_follow(visit);
     if (follow) {
@@ -155,6 +158,22 @@ take_still(struct delayer *self, uint64_t number)
     }
 }
 
+/* The CPU time of this thread since it did the last unit. */
+static void
+count_own(struct delayer *self, uint64_t *counters, int64_t now, int still)
+{
+    struct thread *thread = thread_get(self->debtors);
+    if (thread == NULL || (!still && now - thread->unit_at_ns <= PROGRESS_CPU_NS)) {
+        return;
+    }
+    int64_t own = clock_ns(CLOCK_THREAD_CPUTIME_ID) - thread->spun_ns;
+    if (thread->unit_at_ns != 0) {
+        counters[OWN_NS] += (uint64_t)(own - thread->unit_own_ns);
+    }
+    thread->unit_at_ns = now;
+    thread->unit_own_ns = own;
+}
+
 static void
 progress(struct delayer *self, int64_t slot)
 {
@@ -170,6 +189,7 @@ progress(struct delayer *self, int64_t slot)
         counters[CPU_AT_NS] = now;
     }
     counters[LAST_NS] = now;
+    count_own(self, counters, (int64_t)now, still);
     if (unlikely(still)) {
         take_still(self, wanted);
     }

@@ -96,6 +96,7 @@ thread_claim(struct thread *thread, uint64_t owner)
     for (int state = GIL; state < STATES; state++) {
         thread->owed[state] = 0.0;
     }
+    thread->spun_ns = thread->unit_at_ns = 0;
     waits_clear(thread);
     stack_clear(thread);
     thread->slot = 0;

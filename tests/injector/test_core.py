@@ -251,6 +251,38 @@ def test_what_is_counted_is_copied_inside_the_progress_point_when_that_is_wanted
     assert view[half + 16 : half + 32].tolist() == still, "one still for each that was asked for"
 
 
+@each_delayer
+def test_cpu_time_of_units_is_that_of_their_threads_without_delays(make: Any) -> None:
+    view = counters()
+    work, step = code_of("work"), code_of("step")
+    specs = {work: entry(ns=20_000_000, slot=3), step: (0, 2, 1, False, None, None, None)}
+    tracker = delayer(make, view, lambda code, _: specs[code])
+    stop = threading.Event()
+
+    def busy_elsewhere() -> None:
+        while not stop.is_set():
+            pass
+
+    def compute(ns: int) -> None:
+        end = time.thread_time_ns() + ns
+        while time.thread_time_ns() < end:
+            pass
+
+    helper = threading.Thread(target=busy_elsewhere)
+    helper.start()
+    try:
+        tracker.start(step, 0)
+        compute(10_000_000)
+        tracker.start(work, 0)
+        tracker.start(step, 0)
+    finally:
+        stop.set()
+        helper.join()
+    own_ns = view[2 * 8 + 4]
+    assert 10_000_000 <= own_ns < 20_000_000
+    assert view[2 * 8 + 1] > own_ns + 20_000_000, "that is the whole process"
+
+
 def test_a_tracker_keeps_no_code_alive_and_forgets_it() -> None:
     view = counters()
     asked = []
