@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from statistics import median
 
@@ -41,6 +42,9 @@ MOST_OF_BUDGET = 0.2
 """To find the unit of work, calls are counted this often, and it is judged by the last second at
 least, or the last quarter of the time, until two judgements agree, or this much time has passed (a
 tenth of the budget if that is more, a fifth of it at most)."""
+
+PATIENT_SHARE = 0.5
+"""Share of that time in which no other call is taken because the best does not recur steadily."""
 
 PARTS_AT_END = (0.9, 0.7, 0.5, 0.3)
 """Parts of a run that has ended in which its work may have been steady."""
@@ -138,8 +142,9 @@ class FirstLook:
             if now - judged >= JUDGE_EVERY_S and now - began >= LEAST_WATCHED_S:
                 judged = now
                 since_s = now - max(LEAST_WATCHED_S, WATCHED_SHARE * (now - began))
+                patient = now - began < PATIENT_SHARE * self._longest_s
                 try:
-                    self._take_unit([count for count in counts if count.time_s >= since_s])
+                    self._take_unit([c for c in counts if c.time_s >= since_s], patient)
                     if self.point == last:
                         return
                     last, self.point = self.point, Point()
@@ -161,16 +166,16 @@ class FirstLook:
             NoUnit: there was none.
         """
         reason = NoUnit("it ends at once")
-        for part in PARTS_AT_END if len(counts) > 1 else ():
+        for patient, part in product((True, False), PARTS_AT_END if len(counts) > 1 else ()):
             since_s = counts[-1].time_s - part * (counts[-1].time_s - counts[0].time_s)
             try:
-                return self._take_unit([count for count in counts if count.time_s >= since_s])
+                return self._take_unit([c for c in counts if c.time_s >= since_s], patient)
             except NoUnit as none:
                 reason = none
         raise reason
 
-    def _take_unit(self, counts: list[Count]) -> None:
-        unit = find_unit(self._records(), counts)
+    def _take_unit(self, counts: list[Count], patient: bool) -> None:
+        unit = find_unit(self._records(), counts, patient)
         self.point, self.why = Point(unit.target), unit.why
 
     # -- steady work ------------------------------------------------------------------------------

@@ -77,12 +77,15 @@ class _Node:
     steady: bool = False
 
 
-def find_unit(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> Unit:
+def find_unit(
+    records: Sequence[ProcessRecord], counts: Sequence[Count], patient: bool = False
+) -> Unit:
     """What to take for the unit of work.
 
     Args:
         records: of the processes watched; the first is the main one.
         counts: from the time to judge by, in order of time.
+        patient: the best call is the answer or none is, also if others recur more steadily so far.
 
     Raises:
         NoUnit: there is none.
@@ -101,8 +104,13 @@ def find_unit(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> Unit
     for ours in (_is_users, _is_no_library):
         outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours)]
         steady = [n for n in outermost if nodes[n].steady]
+        if patient and outermost:
+            best = _best(outermost, nodes, calls, main, length_s)
+            if best not in steady:
+                raise NoUnit(f"{nodes[best].target} does not recur steadily")
         if steady:
-            return _best(steady, nodes, calls, main, length_s)
+            best = _best(steady, nodes, calls, main, length_s)
+            return _unit(best, nodes, calls, main)
     recurring = [node for node in nodes.values() if node.recurs]
     if not recurring:
         raise NoUnit(f"no function is called {RECURRING} times or more while it runs")
@@ -213,7 +221,7 @@ def _best(
     calls: nx.DiGraph[Slot],
     main: str,
     length_s: float,
-) -> Unit:
+) -> Slot:
     work = sum(node.cpu_ns for node in nodes.values()) or 1
     held = {slot: _inclusive(slot, nodes, calls) for slot in candidates}
     mains = [
@@ -226,12 +234,15 @@ def _best(
     bodies = [slot for slot, node in nodes.items() if node.target == BODY and slot[0] == main]
     called = {slot for body in bodies for slot in nx.descendants(calls, body)}
     of_main_thread = [slot for slot in mains if slot in called]
-    best = max(of_main_thread or mains or held, key=lambda slot: held[slot])
-    node = nodes[best]
-    where = "" if best[0] == main else " of a helper process"
+    return max(of_main_thread or mains or held, key=lambda slot: held[slot])
+
+
+def _unit(slot: Slot, nodes: Mapping[Slot, _Node], calls: nx.DiGraph[Slot], main: str) -> Unit:
+    node, work = nodes[slot], sum(node.cpu_ns for node in nodes.values()) or 1
+    where = "" if slot[0] == main else " of a helper process"
     why = (
         f"the outermost call{where} that recurs steadily: {node.per_s:.3g} times a second, "
-        f"{held[best][0] / work:.0%} of the work"
+        f"{_inclusive(slot, nodes, calls)[0] / work:.0%} of the work"
     )
     return Unit(node.target, why, node.per_s)
 

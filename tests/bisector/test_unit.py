@@ -39,7 +39,7 @@ class Program:
         return ProcessRecord(header, [*self.functions, *self.edges])
 
 
-def find(*programs):
+def find(*programs, patient=False):
     counts = []
     for step in range(101):
         time_s = programs[0].seconds * step / 100
@@ -49,7 +49,7 @@ def find(*programs):
             for slot, rate in p.rates.items()
         }
         counts.append(Count(time_s, calls))
-    return find_unit([p.record for p in programs], counts)
+    return find_unit([p.record for p in programs], counts, patient)
 
 
 def test_a_main_loop_is_counted_by_what_it_calls_with_the_most_work():
@@ -172,3 +172,15 @@ def test_marks_that_do_not_come_steadily_are_waited_for():
     program.function("bisector.marks:unit", rate=lambda t: 40 if t > 1.9 else 0)
     with pytest.raises(NoUnit, match="marks its units"):
         find(program)
+
+
+def test_patience_waits_for_the_best_call_to_become_steady():
+    """A service that is only just being asked, and a helper that has found its pace."""
+    program = Program()
+    body = program.function("<module>")
+    answer = program.function("answer", cpu=0.5, rate=lambda t: 100 * max(t - 1.2, 0.0))
+    program.calls(body, answer)
+    program.function("archive", 30, cpu=0.1, wait=0.7)
+    with pytest.raises(NoUnit, match="__main__:answer does not recur steadily"):
+        find(program, patient=True)
+    assert find(program).target == "__main__:archive"
