@@ -43,6 +43,10 @@ SAME_WORK = 20.0
 by all of their length. Where the noise is known it is reached wrongly once in 20 times at most,
 however often one looks (Ville 1939)."""
 
+SAME_LANE_WORK = 4.0
+"""The same where the CPU time is that of the threads that do the units: few of those ask again and
+again whether they may go on."""
+
 HARDLY = 0.1
 """Seconds of CPU by which a second of delay may change a run even where that is certain."""
 
@@ -66,6 +70,7 @@ class Disturbance:
         self._same: dict[frozenset[str], bool] = {}
         self.noise = self.left = 0.0
         """Standard deviation of undelayed log times, as measured and with CPU time taken out."""
+        self._needed = SAME_WORK
         self.slope = self.slope_se = self.usual_s = 0.0
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
@@ -85,6 +90,7 @@ class Disturbance:
         time_per_unit_s: float,
         cpu_s: float | None,
         delays_s: Mapping[str, float] | None = None,
+        of_lanes: bool = False,
     ) -> None:
         """Take in a run.
 
@@ -92,9 +98,11 @@ class Disturbance:
             block: runs of one block are compared with each other.
             cpu_s: without its delays; None where unknown.
             delays_s: in all its processes, by target; None or empty for an undelayed run.
+            of_lanes: whether the CPU time is that of the threads that do the units.
         """
         if cpu_s is None or cpu_s <= 0.0:
             return
+        self._needed = SAME_LANE_WORK if of_lanes else SAME_WORK
         delays = {self._column(target): delay_s for target, delay_s in (delays_s or {}).items()}
         row = np.zeros(len(self._columns))
         row[list(delays)] = list(delays.values())
@@ -159,7 +167,7 @@ class Disturbance:
             rest = rest - float(rest @ elsewhere) / others * elsewhere
         # Of noise that is itself estimated: the variance of Student's t.
         noise = float(rest @ rest) / (dof - 2) / variance
-        plainly_none = 0.5 - abs(slope) > math.log(SAME_WORK) * noise
+        plainly_none = 0.5 - abs(slope) > math.log(self._needed) * noise
         return plainly_none and abs(slope) < max(HARDLY, 2.0 * math.sqrt(noise))
 
     def _column(self, target: str) -> int:

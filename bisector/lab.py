@@ -286,7 +286,10 @@ class Lab:
             observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
             if observed.status == "ok" and observed.time_per_unit_s is not None:
                 into.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
-                self.disturbance.learn(block, observed.time_per_unit_s, observed.own_cpu_s)
+                self.disturbance.learn(
+                    *(block, observed.time_per_unit_s, observed.own_cpu_s),
+                    of_lanes=observed.lane_cpu_s is not None,
+                )
                 if observed.cpu_s is not None:
                     cpu_s = observed.cpu_s / observed.units
                     self.cpu_s = min(cpu_s, self.cpu_s or cpu_s)
@@ -337,7 +340,8 @@ class Lab:
             target: each.delayed_ns / 1e9 / observed.units
             for target, each in observed.delivered.items()
         }
-        self.disturbance.learn(block, time_s, observed.own_cpu_s, delays_s)
+        of_lanes = observed.lane_cpu_s is not None
+        self.disturbance.learn(block, time_s, observed.own_cpu_s, delays_s, of_lanes)
 
     def request(
         self,
