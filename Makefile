@@ -6,7 +6,7 @@ VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 85s
 
-.PHONY: demo test lint cases accuracy clean environment
+.PHONY: demo test lint cases accuracy bench-live soak-live clean environment
 
 demo:
 	@echo "Installing into $(DEMO_VENV) ..."
@@ -35,6 +35,15 @@ cases: environment
 # The demonstration again and again, with 20 seeds in both modes: about 20 minutes.
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
+
+# What windows of one run save against a process for each experiment, about half an hour; one example
+# or start-up with LIVE="--example gpu_serving --startup 10".
+bench-live: environment
+	$(VENV)/bin/python tests/bench_live.py $(LIVE)
+
+# An hour of switching: memory of both sides, and what being attached costs.
+soak-live: environment
+	$(VENV)/bin/python tests/soak_live.py $(LIVE)
 
 environment:
 	@.ci/environment $(VENV) "$(PYTHON)" dev

@@ -19,6 +19,7 @@ from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
 from bisector.observations import RunObserved, RunRequest, discovered, effort
 from bisector.root import judge_root
 from bisector.search import search
+from bisector.statistics import CONTROL
 from bisector.sweep import sweep
 
 __all__ = ["Engine", "EngineSettings"]
@@ -69,6 +70,14 @@ class Engine:
         disturbance = self.lab.disturbance
         if disturbance.matters:
             known = replace(known, warnings=(*known.warnings, disturbance.sentence()))
+        trend = self.lab.baseline.trend(CONTROL)
+        if trend is not None:
+            sentence = (
+                f"undelayed, a unit of work took {abs(trend):.0%} {'longer' if trend > 0 else 'less'} "
+                "at the end than at the beginning: does its work grow, or was it still warming up? "
+                "What is compared lies close together, but gains are those of the average"
+            )
+            known = replace(known, warnings=(*known.warnings, sentence))
         discovery = self.lab.discovery
         return replace(
             known,

@@ -15,6 +15,12 @@ import numpy as np
 from bisector.disturbance import LEAST_LEFT, Disturbance
 from bisector.statistics import CONTROL, Fit, fit
 
+TREND = 0.1
+TREND_EXPLAINED = 0.6
+TREND_RUNS = 12
+"""A drift of log times from the first run to the last that is worth a warning, the share of their
+variance it has to explain, and how many runs there have to be."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Run:
@@ -73,6 +79,31 @@ class Measurements:
         """CPU time of an arm's runs without their delays, on average; None where unknown."""
         known = [run.cpu_s for run in self._runs if run.arm == arm]
         return None if None in known or not known else float(np.mean(np.array(known)))
+
+    def trend(self, arm: Hashable) -> float | None:
+        """By how much an arm's runs took longer at the end than at the beginning, as a share, where
+        that is plain: a straight line through log times explains most of how they differ. None
+        where it does not, or there are few."""
+        runs = [run for run in self._runs if run.arm == arm]
+        if len(runs) < TREND_RUNS:
+            return None
+        disturbance = self._disturbance
+        log_times = np.array(
+            [
+                math.log(
+                    disturbance.without(run.time_s, disturbance.excess_s(run.cpu_s))
+                    if run.cpu_s is not None and disturbance.matters
+                    else run.time_s
+                )
+                for run in runs
+            ]
+        )
+        place = np.linspace(-0.5, 0.5, len(runs))
+        slope = float(place @ log_times) / float(place @ place)
+        rest = log_times - log_times.mean() - slope * place
+        explained = 1.0 - float(rest @ rest) / max(float(np.var(log_times)) * len(runs), 1e-12)
+        plain = explained >= TREND_EXPLAINED and abs(slope) >= TREND
+        return math.exp(slope) - 1.0 if plain else None
 
     def fit(self) -> Fit:
         """The current fit; needs at least two runs of some arm for a variance."""

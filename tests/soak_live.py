@@ -49,7 +49,7 @@ def unit():
     for index in range(20_000):
         total += branch(index)
     return total
-for _ in range(20):
+for _ in range(100):
     unit()
 """
 

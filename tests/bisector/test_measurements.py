@@ -178,3 +178,22 @@ def test_intervals_cover_what_they_should(felt: float, less_work: float) -> None
         truth = felt * 0.2e-3 / (clean if known.matters else fit.level(CONTROL).value)
         missed += abs(found.value - truth) > t_quantile(0.025, found.dof) * found.se
     assert missed <= 20
+
+
+def drifting(total, noise, runs=30):
+    chance = random.Random(1)
+    data = Measurements()
+    for number in range(runs):
+        drift = total * number / (runs - 1)
+        data.add(CONTROL, number, 0.01 * math.exp(drift + chance.gauss(0.0, noise)))
+    return data.trend(CONTROL)
+
+
+def test_a_rate_that_trends_is_noticed():
+    assert drifting(0.4, 0.03) == pytest.approx(math.exp(0.4) - 1.0, rel=0.15)
+    assert drifting(-0.3, 0.03) == pytest.approx(math.exp(-0.3) - 1.0, rel=0.15)
+
+
+@pytest.mark.parametrize(("total", "noise", "runs"), [(0.0, 0.1, 30), (0.05, 0.001, 30), (1, 0, 5)])
+def test_noise_a_small_drift_and_a_few_runs_are_no_trend(total, noise, runs):
+    assert drifting(total, noise, runs) is None
