@@ -73,9 +73,10 @@ class Engine:
         trend = self.lab.baseline.trend(CONTROL)
         if trend is not None:
             sentence = (
-                f"undelayed, a unit of work took {abs(trend):.0%} {'longer' if trend > 0 else 'less'} "
-                "at the end than at the beginning: does its work grow, or was it still warming up? "
-                "What is compared lies close together, but gains are those of the average"
+                f"undelayed, a unit of work took {abs(trend):.0%} "
+                f"{'longer' if trend > 0 else 'less'} at the end than at the beginning: does its "
+                "work grow, or was it still warming up? What is compared lies close together, but "
+                "gains are those of the average"
             )
             known = replace(known, warnings=(*known.warnings, sentence))
         discovery = self.lab.discovery

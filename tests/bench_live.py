@@ -2,10 +2,10 @@
 
     python tests/bench_live.py [--example gpu_serving] [--startup 10] [--seed 0]
 
-A target that takes so long to start is investigated live, and then in whole runs for as many times
-as long as is claimed that live mode is faster (20 times for a start-up of 10 s, 5 for 0.5 s), or
-until that is certified. Exits with 1 where runs mode was sooner than that, or live mode undecided. Before that a tree of eight processes is
-switched a hundred times.
+A tree of eight processes is switched a hundred times. Then a target that takes so long to start is
+investigated live, and after that in whole runs for as many times as long as is claimed that live
+mode is faster (20 times for a start-up of 10 s, 5 for 0.5 s), or until that is certified. Exits
+with 1 where runs mode was sooner than that, or live mode undecided.
 """
 
 from __future__ import annotations
