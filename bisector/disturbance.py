@@ -29,8 +29,9 @@ LEAST_RUNS = 6
 LEAST_NOISE = 0.015
 """Noise of one run below which nothing is taken out: there is little to gain."""
 
-LEAST_EXPLAINED = 0.6
-"""Share of the variance of undelayed runs that CPU time must explain,"""
+LEAST_EXPLAINED, LEAST_BY_LANES = 0.6, 0.35
+"""Share of the variance of undelayed runs that CPU time must explain, that of all processes or that
+of the threads which do the units,"""
 
 SURELY = 4.0
 """and standard errors that the slope must be above zero."""
@@ -70,7 +71,7 @@ class Disturbance:
         self._same: dict[frozenset[str], bool] = {}
         self.noise = self.left = 0.0
         """Standard deviation of undelayed log times, as measured and with CPU time taken out."""
-        self._needed = SAME_WORK
+        self._of_lanes = False
         self.slope = self.slope_se = self.usual_s = 0.0
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
@@ -102,7 +103,7 @@ class Disturbance:
         """
         if cpu_s is None or cpu_s <= 0.0:
             return
-        self._needed = SAME_LANE_WORK if of_lanes else SAME_WORK
+        self._of_lanes = of_lanes
         delays = {self._column(target): delay_s for target, delay_s in (delays_s or {}).items()}
         row = np.zeros(len(self._columns))
         row[list(delays)] = list(delays.values())
@@ -167,7 +168,9 @@ class Disturbance:
             rest = rest - float(rest @ elsewhere) / others * elsewhere
         # Of noise that is itself estimated: the variance of Student's t.
         noise = float(rest @ rest) / (dof - 2) / variance
-        plainly_none = 0.5 - abs(slope) > math.log(self._needed) * noise
+        plainly_none = (
+            0.5 - abs(slope) > math.log(SAME_LANE_WORK if self._of_lanes else SAME_WORK) * noise
+        )
         return plainly_none and abs(slope) < max(HARDLY, 2.0 * math.sqrt(noise))
 
     def _column(self, target: str) -> int:
@@ -188,7 +191,8 @@ class Disturbance:
         self.noise = math.sqrt(total / (len(t) - 1)) / mean
         self.left = math.sqrt(variance) / mean
         explained = 1.0 - rest / total
-        if self.noise >= LEAST_NOISE and explained >= LEAST_EXPLAINED and slope > SURELY * se:
+        least = LEAST_BY_LANES if self._of_lanes else LEAST_EXPLAINED
+        if self.noise >= LEAST_NOISE and explained >= least and slope > SURELY * se:
             self.slope, self.slope_se, self.usual_s = slope, se, usual
 
     def sentence(self) -> str:
