@@ -5,15 +5,18 @@
     progress()                          # a token, a request, a step is done
     begin("request"); end("request")    # it is on its way in between
 
-A mark is a call of an empty function and nothing else; there is one function for each name, in this
-module's name, so that a mark is found, counted and switched like any other progress point. Without
-the tool it costs what two calls cost.
+A mark is a call of an empty function and nothing else; there is one function for each name, in a
+module of their own, so that a mark is found and counted like any other progress point. Without the
+tool it costs what two calls cost.
 """
 
 from __future__ import annotations
 
 import re
 from types import FunctionType
+
+MODULE = "bisector.mark"
+"""What the functions say their module is; there is none."""
 
 _NAME = re.compile(r"[A-Za-z_][\w.-]*")
 _functions: dict[str, FunctionType] = {}
@@ -53,7 +56,7 @@ def is_mark(name: str) -> bool:
 
 def mark_target(name: str) -> str:
     """The target that a mark is: ``module:qualname``."""
-    return f"{__name__}:{name}"
+    return f"{MODULE}:{name}"
 
 
 def _mark() -> None:
@@ -64,4 +67,4 @@ def _function(name: str) -> FunctionType:
     if not is_mark(name):
         raise ValueError(f"{name!r} is no name for a mark (letters, digits, _ . - are)")
     code = _mark.__code__.replace(co_name=name, co_qualname=name)
-    return _functions.setdefault(name, FunctionType(code, {"__name__": __name__}))
+    return _functions.setdefault(name, FunctionType(code, {"__name__": MODULE}))

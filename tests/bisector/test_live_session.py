@@ -116,6 +116,56 @@ def test_a_program_that_ends_is_started_again(tmp_path):
     assert not any(map(is_alive, pids(tmp_path, "began")))
 
 
+JOBS = """
+    import asyncio
+    from bisector import begin, end, progress
+    def compute():
+        total = 0
+        for index in range(20_000):
+            total += index
+        return total
+    async def work():
+        while True:
+            begin("job")
+            await asyncio.sleep(0.001)
+            compute()
+            end("job")
+            progress("job")
+    async def main():
+        await asyncio.gather(*(work() for _ in range(4)))
+    asyncio.run(main())
+"""
+
+
+def test_a_marked_unit_is_taken_for_the_unit(tmp_path):
+    (tmp_path / "bench.py").write_text(dedent(JOBS))
+    code, summary, _ = investigate(tmp_path, "bench.py", "--budget", "20s")
+    assert code in (0, 3)
+    metric = summary["benchmark"]["metric"]
+    assert metric["name"] == "bisector.mark:job"
+    assert "the program marks it" in metric["source"]
+    assert {entry["target"] for entry in summary["sensitive"]} <= {"__main__:compute"}
+
+
+def test_a_latency_of_jobs_side_by_side_is_measured_and_shared_out(tmp_path):
+    """Four jobs at a time wait for one processor: a job takes four times as long as its work, and
+    without that work next to nothing."""
+    (tmp_path / "bench.py").write_text(dedent(JOBS))
+    arguments = ("bench.py", "--metric", "latency:job", "--budget", "25s")
+    code, summary, _ = investigate(tmp_path, *arguments)
+    assert code in (0, 3)
+    metric = summary["benchmark"]["metric"]
+    assert (metric["unit"], metric["higher_is_better"]) == ("s", False)
+    assert "in flight" in metric["source"]
+    (found,) = summary["sensitive"]
+    assert found["target"] == "__main__:compute"
+    lo, hi = found["estimated_gain"]["ci95"]
+    assert lo < 1.0
+    assert hi > 0.7
+    # Of a unit's share of time, which is the latency over the number in flight.
+    assert found["own_cpu_ns_per_unit"] / 1e9 < 1.3 * summary["baseline"]["time_per_unit_s"]
+
+
 def test_one_that_ignores_being_stopped_is_killed(tmp_path):
     bench = program(tmp_path, 10**9, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
     code, _, _ = investigate(tmp_path, str(bench), "--budget", "8s")

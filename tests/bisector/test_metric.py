@@ -198,7 +198,7 @@ class TestLatency:
 
     def test_a_name_stands_for_marks(self):
         assert MetricSpec.parse("latency:request").point == Point(
-            "bisector.marks:end.request", "bisector.marks:begin.request"
+            "bisector.mark:end.request", "bisector.mark:begin.request"
         )
 
 

@@ -159,17 +159,17 @@ def test_a_main_thread_that_only_waits_for_the_others_sets_no_pace():
 def test_a_program_that_marks_its_units_is_taken_at_its_word():
     program = Program()
     program.function("step", 100, cpu=0.5)
-    program.function("bisector.marks:token", 400, file=INSTALLED)
-    program.function("bisector.marks:begin.request", 900, file=INSTALLED)
+    program.function("bisector.mark:token", 400, file=INSTALLED)
+    program.function("bisector.mark:begin.request", 900, file=INSTALLED)
     unit = find(program)
-    assert unit.target == "bisector.marks:token"
+    assert unit.target == "bisector.mark:token"
     assert unit.why.startswith("the program marks it")
 
 
 def test_marks_that_do_not_come_steadily_are_waited_for():
     program = Program()
     program.function("step", 100, cpu=0.5)
-    program.function("bisector.marks:unit", rate=lambda t: 40 if t > 1.9 else 0)
+    program.function("bisector.mark:unit", rate=lambda t: 40 if t > 1.9 else 0)
     with pytest.raises(NoUnit, match="marks its units"):
         find(program)
 
