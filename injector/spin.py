@@ -3,6 +3,8 @@
 Each function takes the nanoseconds to spend and returns those it did spend *in that state*; time
 taken away meanwhile (the GIL was with another thread, the process was not on a core) does not
 count and is made up for, because the code that the delay stands for would have had to do the same.
+What the thread's CPU clock counts does count: of a processor that is shared behind the kernel's
+back, real code is charged for that, too.
 The caller carries the difference into its next payment, so that the sum is exact.
 
 Holding the GIL here means what it means for any Python code: other threads are let in whenever
@@ -26,14 +28,19 @@ _MIN_BYTES = 8 << 10
 
 def spin_gil(ns: float) -> int:
     """Compute for ``ns`` holding the GIL. Returns the nanoseconds spent."""
-    begin = last = now = monotonic_ns()
+    begin = last = now = since = monotonic_ns()
+    cpu = thread_time_ns()
     lost = 0
     end = begin + ns
     while now < end:
         now = monotonic_ns()
         if now - last > _GAP_NS:
-            lost += now - last
-            end += now - last
+            before, cpu = cpu, thread_time_ns()
+            ran = cpu - before - (last - since)
+            since = now
+            gap = now - last - min(max(ran, 0), now - last)
+            lost += gap
+            end += gap
         last = now
     return now - begin - lost
 
