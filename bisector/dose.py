@@ -25,11 +25,12 @@ MINOR_WAIT = 0.1
 makes a wait look as if it began later in the function than it does. And waits at dense sites are
 left out: nothing waits that often, but a call that was interrupted looks as if it had waited."""
 
-DENSE_S = 10e-6
-"""A site visited more often than once in this much of its code's own time is dense.
+DENSE_S, DENSE_NATIVE_S = 10e-6, 40e-6
+"""A site visited more often than once in this much of its code's own time is dense; one that calls
+native code, in the other.
 
 A watched call costs more than it is counted for, since the interpreter's fast path for that call is
-lost; that must stay far below the dose.
+lost, most of all into native code; that must stay far below the dose.
 """
 
 LONGEST_S = 50e-3
@@ -212,11 +213,14 @@ def _thinned(
     code down, and nothing else begins or ends there.
     """
     total = sum(seconds for _, seconds in rows)
-    limit = total / DENSE_S
     calls = max((site.visits for site, _ in rows if site.at in ("entry", "return")), default=1.0)
     ordered = sorted(rows, key=lambda row: row[0].offset)
     usable = [site for site, _ in ordered if not site.given_up]
-    avoided = {id(site) for site, _ in rows if site.visits > limit}
+    avoided = {
+        id(site)
+        for site, _ in rows
+        if site.visits * (DENSE_NATIVE_S if site.native else DENSE_S) > total
+    }
     avoided |= {id(site) for site, _ in rows if site.plain and without_plain}
     sparse = [s for s in usable if 0.5 * calls <= s.visits and id(s) not in avoided]
     edges = [site for site in usable if site.at == "jump"]
