@@ -197,8 +197,10 @@ class Disturbance:
 
     def sentence(self) -> str:
         """For people: what was taken out."""
+        explained = 1.0 - (self.left / self.noise) ** 2 if self.noise else 0.0
+        how = "mostly" if explained >= LEAST_EXPLAINED else "in part"
         return (
-            f"undelayed runs vary by {self.noise:.1%}, mostly because the same work takes more CPU "
-            f"time at some times than at others: what that explains was taken out of all runs, "
+            f"undelayed runs vary by {self.noise:.1%}, {how} because the same work takes more CPU "
+            "time at some times than at others: what that explains was taken out of all runs, "
             f"which leaves {self.left:.1%}"
         )

@@ -191,7 +191,11 @@ def _placed(code: CodeProfile, longest_s: float = LONGEST_S) -> _Placed:
     for state, rows in spent.items():
         least = NEGLIGIBLE_SHARE * total
         if state == "wait":
-            rows = [(site, seconds) for site, seconds in rows if site.visits * DENSE_S <= total]
+            rows = [
+                (site, seconds)
+                for site, seconds in rows
+                if site.visits * DENSE_S <= total and not site.given_up
+            ]
             least = max(least, MINOR_WAIT * max((seconds for _, seconds in rows), default=0.0))
         kept = [(site, seconds) for site, seconds in rows if seconds >= least and not site.given_up]
         held = sum(seconds for _, seconds in kept)

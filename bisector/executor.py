@@ -264,14 +264,15 @@ class RunExecutor(TargetExecutor):
                         "whole run; give --metric a rate or a progress point"
                     )
             value = self.metric.value(output)
+            time_per_unit_s = self.metric.time_per_unit_s(value, output)
+            time_between_s = self.metric.time_between_s(value, output)
         except MetricError as error:
             raise RunFailed(str(error)) from None
-        time_per_unit_s = self.metric.time_per_unit_s(value, output)
         discovery = None
         if request.purpose == "discover":
             discovery = digest(
                 records,
-                time_per_unit_s=self.metric.time_between_s(value, output),
+                time_per_unit_s=time_between_s,
                 window=self._window(launched_s, ended),
                 whole_run_is_unit=self.metric.is_time,
                 overheads=self.calibration.discover_ns,

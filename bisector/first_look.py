@@ -94,6 +94,13 @@ class FirstLook:
         """Whether there is a progress point."""
         return bool(self.point.unit)
 
+    def latency(self) -> tuple[float, float]:
+        """(seconds, how many are on their way) in undelayed windows, where that is asked for."""
+        return (
+            median(window.time_per_unit_s for window in self._usual),
+            median(window.time_per_unit_s / window.time_between_s for window in self._usual),
+        )
+
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
@@ -113,13 +120,15 @@ class FirstLook:
         """
         if not self.is_known:
             self._find_unit(run)
-        run.point = self.point
+        # What begins units is told from other calls only once nothing else is watched.
+        run.point = Point(self.point.unit)
         self._await_steady(run)
-        if self.discoveries:
-            return
-        if not self._has_counted:
+        if not (self.discoveries or self._has_counted):
             self._count(run)
             run.follow(self._bare())
+        run.point = self.point
+        if self.discoveries:
+            return
         while len(self._usual) < USUAL_WINDOWS:
             self._usual.append(run.measure({}, (), USUAL))
         self.discoveries = dict(self._observed())

@@ -11,6 +11,9 @@ from pathlib import Path
 
 from bisector.workload import SLOT_VARIABLE
 
+ROUNDS = 5
+"""What is being stopped may start others: it is looked again until there are none."""
+
 END_S = 3.0
 """How long they may take to end by themselves."""
 
@@ -19,17 +22,23 @@ def end_processes_of(slot: Path) -> list[str]:
     """Stop every process that was started for a run in this slot; returns their command lines."""
     import psutil
 
-    found: dict[psutil.Process, str] = {}
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(SLOT_VARIABLE) == str(slot):
-                found[process] = " ".join(process.cmdline())
-    for process in found:
-        with contextlib.suppress(psutil.Error):
-            process.terminate()
-    _, alive = psutil.wait_procs(list(found), timeout=END_S)
-    for process in alive:
-        with contextlib.suppress(psutil.Error):
-            process.kill()
-    psutil.wait_procs(alive, timeout=END_S)
-    return list(found.values())
+    ended: list[str] = []
+    for _ in range(ROUNDS):
+        found: dict[psutil.Process, str] = {}
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error, OSError):
+                # By its name, which is unique: the folder may go by another path now.
+                if Path(process.environ().get(SLOT_VARIABLE, "")).name == slot.name:
+                    found[process] = " ".join(process.cmdline())
+        if not found:
+            break
+        ended += found.values()
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+        _, alive = psutil.wait_procs(list(found), timeout=END_S)
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(alive, timeout=END_S)
+    return ended

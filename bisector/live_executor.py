@@ -162,7 +162,7 @@ class LiveExecutor(TargetExecutor):
         if run.point.begins:
             value = time_s
             if self.metric is None:
-                self.metric = latency_metric(run.point, time_s, time_s / window.time_between_s)
+                self.metric = latency_metric(run.point, *self._first.latency())
             time_s /= self.metric.in_flight
         return RunObserved(
             request.seq,

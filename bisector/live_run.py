@@ -68,6 +68,8 @@ class LiveRun:
         self._looked_s = 0.0
         self._ended: Ended | None = None
         self._stills = 0
+        self._underway = 0
+        """How many more units began than ended in processes that are forgotten."""
         self.point = Point()
         """What the units of work are."""
         self.control = Control(str(slot / "control"), room, create=True)
@@ -79,6 +81,8 @@ class LiveRun:
 
     def follow(self, plan: Plan) -> None:
         """Replace the plan; all doses become 0."""
+        for follower in self._followers.values():
+            follower.begin_plan()
         self._write(plan)
         self._plans += 1
         self.switch({})
@@ -241,6 +245,11 @@ class LiveRun:
         """A target may start processes without end."""
         ended = [stem for stem, follower in self._followers.items() if follower.has_ended]
         for stem in ended if len(ended) > MOST_ENDED else ():
+            begun, done = (
+                self._followers[stem].progress(point).calls
+                for point in (self.point.begins, self.point.unit)
+            )
+            self._underway += begun - done
             self._followers[stem].close()
             self._forgotten.add(stem)
             del self._followers[stem]
@@ -258,7 +267,8 @@ class LiveRun:
             NotMeasured: nothing moves.
         """
         self._stills = number = self._stills + 1
-        asked = [f for f in self._alive() if f.takes_stills(self.point.unit)]
+        points = (self.point.unit, self.point.begins)
+        asked = [f for f in self._alive() if any(map(f.takes_stills, points))]
         for follower in asked:
             follower.want_still(number)
         enough = STILL_UNITS * len(asked)
@@ -273,6 +283,7 @@ class LiveRun:
             {f: f.progress(self.point.unit, still[f]) for f in followers},
             {f: f.counted(targets, still[f]) for f in followers},
             {f: f.progress(begins, still[f]) for f in followers} if begins else {},
+            self._underway,
         )
 
     # -- the end ----------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 
 A mark is a call of an empty function and nothing else; there is one function for each name, in a
 module of their own, so that a mark is found and counted like any other progress point. Without the
-tool it costs what two calls cost.
+tool it costs what a few calls cost.
 """
 
 from __future__ import annotations

@@ -141,6 +141,12 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.metric.startswith("progress:") and settings.lower_is_better:
         raise UsageError("--lower-is-better does not go with progress:, which is a rate; drop it")
+    windowed = settings.warmup_s or settings.duration_s is not None
+    if settings.metric.startswith("latency:") and settings.mode == "runs" and windowed:
+        raise UsageError(
+            "--warmup and --duration do not go with latency: in whole runs, since what began "
+            "before would be missed; drop them, or --mode runs"
+        )
     if settings.metric.startswith("latency:") and settings.lower_is_better:
         raise UsageError("--lower-is-better goes without saying for latency:; drop it")
     for name, patterns in (("include", settings.include), ("exclude", settings.exclude)):

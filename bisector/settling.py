@@ -101,7 +101,7 @@ class Settling:
         windows = [run.stretch((), shape)]
         for phase in (doses, {}):
             run.switch(phase)
-            run.pass_units(shape.settle, 0.0, shape.patience_s)
+            run.pass_units(shape.settle - 1, 0.0, shape.patience_s)
             for _ in range(stretches):
                 windows.append(run.stretch((), shape))
         return windows

@@ -97,9 +97,9 @@ def find_unit(
         for number, group in enumerate(nx.strongly_connected_components(calls))
         for slot in group
     }
-    marks = [slot for slot, node in nodes.items() if node.recurs and _is_unit_mark(node.target)]
+    marks = [node for node in nodes.values() if _is_unit_mark(node.target)]
     if marks:
-        return _marked([nodes[slot] for slot in marks])
+        return _marked(marks)
     main, length_s = records[0].key if records else "", counts[-1].time_s - counts[0].time_s
     for ours in (_is_users, _is_no_library):
         outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours)]
@@ -129,6 +129,10 @@ def _marked(marks: Sequence[_Node]) -> Unit:
         NoUnit: that is not passed steadily.
     """
     best = max(marks, key=lambda node: node.per_s)
+    if not best.recurs:
+        raise NoUnit(
+            f"the program marks its units ({best.target}), but does fewer than {RECURRING}"
+        )
     if not best.steady:
         raise NoUnit(f"the program marks its units ({best.target}), but they do not come steadily")
     return Unit(best.target, f"the program marks it: {best.per_s:.3g} times a second", best.per_s)

@@ -53,6 +53,8 @@ class Moment:
     counted: dict[Follower, dict[str, tuple[int, ...]]]
     begun: dict[Follower, Progress]
     """Calls that begin what those of the progress point end; empty where throughput is wanted."""
+    underway: int = 0
+    """How many more began than ended in processes that are not looked at any more."""
 
 
 def between(before: Moment, after: Moment, wall_s: float, processes: int) -> Window:
@@ -78,9 +80,8 @@ def longer_by(a: Window, b: Window) -> float:
     """What one takes longer than the other, as a share, as far as the CPU time of its work does not
     explain it: that is longer where the processors are slower."""
     longer = a.time_per_unit_s - b.time_per_unit_s
-    cpu_s = [w.cpu_s if w.own_cpu_s is None else w.own_cpu_s for w in (a, b)]
-    if cpu_s[0] is not None and cpu_s[1] is not None:
-        work = cpu_s[0] / a.units - cpu_s[1] / b.units
+    if a.own_cpu_s is not None and b.own_cpu_s is not None:
+        work = a.own_cpu_s / a.units - b.own_cpu_s / b.units
         longer -= min(max(longer, min(work, 0.0)), max(work, 0.0))
     return longer / b.time_per_unit_s
 
@@ -115,16 +116,17 @@ def _rate(before: Moment, after: Moment) -> tuple[float, int]:
 
 
 def _latency_s(before: Moment, after: Moment) -> float:
-    """What those on their way spent between the last ends, for each that ended (Little 1961).
+    """What those on their way spent between the last calls, for each that ended (Little 1961).
 
     Raises:
         NotMeasured: more ended than had begun.
     """
     begun, ended = _passed(before.begun, after.begun), _passed(before.progress, after.progress)
     then_ns, now_ns = (
-        max(progress.last_ns for progress in moment.progress.values()) for moment in (before, after)
+        max(p.last_ns for p in (*moment.progress.values(), *moment.begun.values()))
+        for moment in (before, after)
     )
-    underway = sum(p.calls for p in before.begun.values())
+    underway = before.underway + sum(p.calls for p in before.begun.values())
     underway -= sum(p.calls for p in before.progress.values())
     since_ns = time_on_the_way_ns(begun[0], ended[0], begun[1], ended[1], now_ns)
     total_ns = underway * (now_ns - then_ns) + since_ns
@@ -162,14 +164,20 @@ def _own_cpu_s(before: Moment, after: Moment) -> float | None:
         then = before.progress.get(follower)
         if then is None or then.cpu_ns is None or now.cpu_ns is None:
             return None
-        own_ns = now.own_ns - then.own_ns
+        own_ns = _signed(now.own_ns - then.own_ns)
         if after.begun:
-            own_ns += after.begun[follower].own_ns - before.begun[follower].own_ns
-        if not own_ns:
+            own_ns += _signed(after.begun[follower].own_ns - before.begun[follower].own_ns)
+        if not now.own_ns:
             spun = _counted(before, after, follower).values()
             own_ns = now.cpu_ns - then.cpu_ns - round(sum(each.spun_ns or 0.0 for each in spun))
         total_ns += own_ns
     return total_ns / 1e9
+
+
+def _signed(difference: int) -> int:
+    """Of two counters modulo 2**64."""
+    difference %= 1 << 64
+    return difference - (1 << 64) if difference >> 63 else difference
 
 
 def _delivered(before: Moment, after: Moment) -> dict[str, Delivered]:

@@ -36,6 +36,10 @@ class _Debts(_local):
 
     def __init__(self) -> None:
         self.waits = Waits()
+        self.spun_ns = 0
+        """What delays took of the thread's CPU time."""
+        self.unit_at_ns = self.unit_own_ns = 0
+        """When its own CPU time was read at a progress point, and what that was without delays."""
         self.forgive(0)
 
     def forgive(self, switches: int) -> None:
@@ -45,10 +49,6 @@ class _Debts(_local):
         """
         self.owed = [0.0, 0.0, 0.0]
         self.switches = switches
-        self.spun_ns = 0
-        """What delays took of the thread's CPU time."""
-        self.unit_at_ns = self.unit_own_ns = 0
-        """When its own CPU time was read at a progress point, and what that was without delays."""
 
 
 class _Target:
@@ -232,7 +232,7 @@ class Delayer:
             counters[at + 2] = now
         counters[at + 7] = now
         self._count_own(at, now, still)
-        if still:
+        if still and counters[_TAKEN] != wanted:
             half, begin, end = len(counters) // 2, self._lowest, self._highest + 8
             if end <= half:
                 counters[half + begin : half + end] = counters[begin:end]

@@ -55,6 +55,8 @@ class Follower:
         self._names = os.open(stem + ".names", os.O_RDONLY | os.O_CLOEXEC)
         self._rest = b""
         self._slots: dict[tuple[str, str], list[int]] = {}
+        self._first = self._next = 0
+        """Slots that belong to the plan in force, and to what comes: stills are of those alone."""
         self._pipe = -1
         try:
             counts = os.open(stem + ".counts", os.O_RDWR | os.O_CLOEXEC)
@@ -106,10 +108,16 @@ class Follower:
             for raw in lines:
                 line = decode(raw.decode())
                 kind = line.get("kind")
+                self._next = max(self._next, line.get("slot", 0) + 1)
                 if kind == "error":
                     self.errors.append(f"{line.get('type')}: {line.get('message')}")
                 elif kind in ("target", "progress", "function"):
                     self._slots.setdefault((kind, line["target"]), []).append(line["slot"])
+
+    def begin_plan(self) -> None:
+        """Another plan comes: what is known so far will not change any more."""
+        self.read_names()
+        self._first = self._next
 
     def want_still(self, number: int) -> None:
         """Ask for a still, to be taken at the next call of the progress point."""
@@ -132,9 +140,8 @@ class Follower:
         counters = self._counters
         calls = last_ns = cpu_ns = moments_ns = own_ns = 0
         for kind in ("function", "progress"):
-            begin = _STILL if still and kind == "progress" else 0
             for slot in self._slots.get((kind, point), ()):
-                at = begin + slot * WIDTH
+                at = self._place(slot, still)
                 calls += counters[at]
                 if kind == "progress":
                     moments_ns += counters[at + _MOMENTS_NS]
@@ -164,14 +171,17 @@ class Follower:
         """The counters of these targets, as `injector.ledger.COUNTERS` names them; ``still``: when
         that was taken."""
         found: dict[str, tuple[int, ...]] = {}
-        begin = _STILL if still else 0
         for target in targets:
             for slot in self._slots.get(("target", target), ()):
-                at = begin + slot * WIDTH
+                at = self._place(slot, still)
                 new = tuple(self._counters[at : at + WIDTH])
                 old = found.get(target, (0,) * WIDTH)
                 found[target] = tuple(a + b for a, b in zip(old, new, strict=True))
         return found
+
+    def _place(self, slot: int, still: bool) -> int:
+        """Where the counters of a slot begin; a still holds those of the plan in force."""
+        return slot * WIDTH + (_STILL if still and slot >= self._first else 0)
 
     def close(self) -> None:
         """Let go of its files; a process that still listens takes it for the tool's end."""

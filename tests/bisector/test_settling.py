@@ -103,7 +103,8 @@ def test_targets_that_end_before_one_repeat_have_no_windows():
 
 
 def window(time_s, cpu_s):
-    return Window(time_s, 10, None if cpu_s is None else 10 * cpu_s, 0.1, {}, 1)
+    own_cpu_s = None if cpu_s is None else 10 * cpu_s
+    return Window(time_s, 10, own_cpu_s, 0.1, {}, 1, time_s, own_cpu_s)
 
 
 @pytest.mark.parametrize(

@@ -184,3 +184,11 @@ def test_patience_waits_for_the_best_call_to_become_steady():
     with pytest.raises(NoUnit, match="__main__:answer does not recur steadily"):
         find(program, patient=True)
     assert find(program).target == "__main__:archive"
+
+
+def test_marks_that_come_seldom_are_waited_for_too():
+    program = Program()
+    program.function("helper", 100, cpu=0.5)
+    program.function("bisector.mark:unit", 3)
+    with pytest.raises(NoUnit, match="does fewer than 10"):
+        find(program)

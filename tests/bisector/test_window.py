@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -66,3 +67,18 @@ def test_more_ends_than_beginnings_are_no_latency():
     one = Process()
     with pytest.raises(NotMeasured, match="more calls end"):
         between(moment({one: [1, 2]}, {one: [0]}), moment({one: [1, 2, 3]}, {one: [0]}), 0.1, 1)
+
+
+def test_begins_after_the_last_end_are_underway_from_there():
+    """A service that is idle in between: one unit of 2 ms, then one that has just begun."""
+    one = Process()
+    before = moment({one: [2]}, {one: [0, 9]})
+    after = moment({one: [2, 11]}, {one: [0, 9, 30]})
+    assert between(before, after, 0.1, 1).time_per_unit_s == pytest.approx(0.002)
+
+
+def test_ends_in_processes_that_are_forgotten_still_count():
+    one = Process()
+    before = replace(moment({one: [10]}, {one: [5, 8, 9]}), underway=-2)
+    after = replace(moment({one: [10, 12]}, {one: [5, 8, 9, 11]}), underway=-2)
+    assert between(before, after, 0.1, 1).time_per_unit_s == pytest.approx(0.001)
