@@ -33,6 +33,10 @@ LEAST_EXPLAINED, LEAST_BY_LANES = 0.6, 0.35
 """Share of the variance of undelayed runs that CPU time must explain, that of all processes or that
 of the threads which do the units,"""
 
+TRIMS, OUTLYING, LEAST_KEPT = 3, 4.0, 0.8
+"""Runs this many standard deviations off are left out, again and again so many times, and this
+share of them is kept at least."""
+
 SURELY = 4.0
 """and standard errors that the slope must be above zero."""
 
@@ -178,6 +182,8 @@ class Disturbance:
 
     def _fit(self) -> None:
         t, c = np.array(self._times), np.array(self._cpu)
+        kept = _undisturbed_otherwise(t, c)
+        t, c = t[kept], c[kept]
         usual, mean = float(np.mean(c)), float(np.mean(t))
         around = c - usual
         spread = float(around @ around)
@@ -204,3 +210,20 @@ class Disturbance:
             "time at some times than at others: what that explains was taken out of all runs, "
             f"which leaves {self.left:.1%}"
         )
+
+
+def _undisturbed_otherwise(t: NDArray[np.float64], c: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Runs but for the few that took long for another reason (they were off their cores): those
+    would hide what CPU time explains of the rest. All of them where they are not few."""
+    kept = np.ones(len(t), dtype=bool)
+    for _ in range(TRIMS):
+        around = c - np.mean(c[kept])
+        spread = float(around[kept] @ around[kept])
+        slope = float(around[kept] @ t[kept]) / spread if spread > 0.0 else 0.0
+        rest = t - slope * around
+        rest -= np.median(rest[kept])
+        usual = 1.4826 * float(np.median(np.abs(rest[kept])))
+        kept = np.abs(rest) <= OUTLYING * usual
+        if np.sum(kept) < max(LEAST_RUNS, LEAST_KEPT * len(t)):
+            return np.ones(len(t), dtype=bool)
+    return kept

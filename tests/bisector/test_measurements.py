@@ -197,3 +197,15 @@ def test_a_rate_that_trends_is_noticed():
 @pytest.mark.parametrize(("total", "noise", "runs"), [(0.0, 0.1, 30), (0.05, 0.001, 30), (1, 0, 5)])
 def test_noise_a_small_drift_and_a_few_runs_are_no_trend(total, noise, runs):
     assert drifting(total, noise, runs) is None
+
+
+def test_a_few_runs_that_something_else_disturbed_do_not_hide_what_cpu_time_explains():
+    chance = random.Random(3)
+    disturbance = Disturbance()
+    for block in range(40):
+        more_s = disturbed(chance)
+        away_s = 0.5 if block % 10 == 9 else 0.0
+        time_s = T0 + (more_s + away_s) / UNITS + chance.gauss(0.0, 0.005) * T0
+        disturbance.learn(block, time_s, CPU0 + more_s)
+    assert disturbance.matters
+    assert disturbance.slope == pytest.approx(1.0 / UNITS, rel=0.15)
