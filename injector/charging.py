@@ -31,6 +31,9 @@ _SHORT_NS = 50_000_000
 _TINY_NS = 1_000
 """Mean own time of an activation below which code is not armed, whatever one activation took."""
 
+_APART = 20
+"""CPU time before a wait is something beside it from this part of it on; less is the way to it."""
+
 _SWITCH_NS = 5_500_000
 """A little more than the interpreter's switch interval."""
 
@@ -123,8 +126,10 @@ class Charging:
     def _charge_wait(self, frame: Frame, wait: int, now: int) -> None:
         site = frame.call
         if frame.anchor is not None:
-            kind = "resume" if frame.anchor == RESUME else "entry"
-            site = self._site(frame.code, kind, frame.anchor)
+            place = frame.anchor
+            if frame.later is not None and frame.between * _APART >= wait:
+                place = frame.later
+            site = self._site(frame.code, "resume" if place == RESUME else "entry", place)
         if site is not None and self._open_ns <= now < self._close_ns:
             self._counters[site.base + WAIT] += wait
         frame.anchor = None

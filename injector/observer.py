@@ -21,8 +21,9 @@ in it. Code that is never armed has all its time in its entry.
 CALL of a native call that takes 20 µs or more, a yield, a return, or any CALL or back-edge once
 20 µs have gathered. Before that it runs on. Waiting goes to the *anchor*, the first site at or
 after the last significant happening: entry or resume, a Python callee that returned, a back-edge,
-20 µs of CPU since the last anchor, a previous wait. So a delay sits where something that becomes
-ready meanwhile will absorb it exactly if it would have absorbed the wait that it stands for.
+20 µs of CPU since the last anchor, if they are a twentieth of the wait, a previous wait. So a delay
+sits where something that becomes ready meanwhile will absorb it exactly if it would have absorbed
+the wait that it stands for.
 
 Invariant: a frame that was running before the tracker, or whose events were lost, is passed over;
 the stack finds its level again at the next event of a frame it knows.
@@ -140,8 +141,11 @@ class Observer(Charging):
             site = self._pass(frame, "call", offset, now)
             if frame.pend_gil + frame.pend_nogil >= SIGNIFICANT_NS:
                 self._charge(frame, site, now)
-            if frame.anchor is None or frame.since >= SIGNIFICANT_NS:
-                frame.anchor = offset
+            if frame.anchor is None:
+                frame.set_anchor(offset)
+            elif frame.since >= SIGNIFICANT_NS:
+                frame.later = offset
+                frame.between += frame.since
                 frame.since = 0
             frame.call = site
             frame.native = type(function) not in _PYTHON_CALLABLES
@@ -190,8 +194,7 @@ class Observer(Charging):
             site = self._pass(frame, "jump", offset, now, destination)
             if frame.pend_gil + frame.pend_nogil >= SIGNIFICANT_NS:
                 self._charge(frame, site, now)
-            frame.anchor = offset
-            frame.since = 0
+            frame.set_anchor(offset)
             given_up = self._give_up_edge(frame.code, site, wall)
             self._begin(thread, frame, now)
             if given_up:

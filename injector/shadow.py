@@ -69,9 +69,11 @@ class Frame:
 
     __slots__ = (
         "anchor",
+        "between",
         "call",
         "code",
         "last",
+        "later",
         "native",
         "own",
         "pend_gil",
@@ -80,12 +82,19 @@ class Frame:
         "start",
     )
 
+    def set_anchor(self, at: int) -> None:
+        """Charge the next wait to this place."""
+        self.anchor: int | None = at
+        """Key in `Code.sites` of the site to charge the next wait to; None: not passed yet."""
+        self.later: int | None = None
+        self.between = 0
+        """A later place for that, and the CPU time in between."""
+        self.since = 0
+        """CPU time since either was set."""
+
     def __init__(self, code: Code, anchor: int) -> None:
         self.code = code
-        self.anchor: int | None = anchor
-        """Key in `Code.sites` of the site to charge the next wait to; None: not passed yet."""
-        self.since = 0
-        """CPU time since the anchor was set."""
+        self.set_anchor(anchor)
         self.last = anchor
         """Offset of the site passed last."""
         self.call: Site | None = None

@@ -245,8 +245,12 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee
     if (frame->pend_gil_ns + frame->pend_nogil_ns >= SIGNIFICANT_NS) {
         segment_charge(self, frame, site, now);
     }
-    if (frame->anchor == NOWHERE || frame->since_ns >= SIGNIFICANT_NS) {
-        frame->anchor = offset;
+    if (frame->anchor == NOWHERE) {
+        frame_anchor(frame, offset);
+    }
+    else if (frame->since_ns >= SIGNIFICANT_NS) {
+        frame->later = offset;
+        frame->between_ns += frame->since_ns;
         frame->since_ns = 0;
     }
     frame->call = site;
@@ -324,8 +328,7 @@ observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t des
     if (frame->pend_gil_ns + frame->pend_nogil_ns >= SIGNIFICANT_NS) {
         segment_charge(self, frame, site, now);
     }
-    frame->anchor = offset;
-    frame->since_ns = 0;
+    frame_anchor(frame, offset);
     if (site != NULL) {
         site->span_ns += wall;
         site->visits++;

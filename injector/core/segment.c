@@ -8,6 +8,7 @@
 #include "observer.h"
 
 #define STALE_NS 500000
+#define APART 20          /* CPU time before a wait is something beside it from this part of it on */
 #define TINY_NS 1000      /* mean own time below which code is not armed, whatever one call took */
 #define SWITCH_NS 5500000 /* a little more than the interpreter's switch interval */
 
@@ -68,14 +69,16 @@ count(struct observer *self, const struct thread *thread, const struct frame *fr
     }
 }
 
-/* Waiting goes to the anchor, or, where none has been passed yet, to the call that waited. */
+/* Waiting goes to the anchor, or to a later place if the CPU time in between was something beside
+ * it, or, where none has been passed yet, to the call that waited. */
 static void
 charge_wait(struct observer *self, struct thread *thread, struct frame *frame, int64_t wait, int64_t now)
 {
     const struct site *site = frame->call;
     if (frame->anchor != NOWHERE) {
-        site = observer_site(self, thread, frame->function, frame->anchor == RESUMED ? "resume" : "entry",
-                             frame->anchor, -1);
+        int is_apart = frame->later != NOWHERE && frame->between_ns * APART >= wait;
+        int32_t place = is_apart ? frame->later : frame->anchor;
+        site = observer_site(self, thread, frame->function, place == RESUMED ? "resume" : "entry", place, -1);
     }
     if (site != NULL && counting(self, now)) {
         counters_of(self, site->slot)[WAIT_NS] += (uint64_t)wait;

@@ -24,7 +24,7 @@ stack_push(struct thread *thread, struct function *function, int32_t anchor)
     }
     struct frame *frame = &thread->frames[thread->depth++];
     function->record.references++;
-    *frame = (struct frame){.function = function, .anchor = anchor, .last = anchor};
+    *frame = (struct frame){.function = function, .anchor = anchor, .later = NOWHERE, .last = anchor};
     return frame;
 }
 

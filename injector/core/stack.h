@@ -15,7 +15,9 @@ struct frame {
     struct function *function; /* a reference */
     struct site *call;         /* the CALL that is being carried out, of function's; NULL none */
     int32_t anchor;            /* where the next wait is charged; NOWHERE: not passed yet */
-    int64_t since_ns;          /* CPU time since the anchor was set */
+    int32_t later;             /* a later place for that, behind between_ns of CPU time; NOWHERE: none */
+    int64_t between_ns;
+    int64_t since_ns;          /* CPU time since either was set */
     int32_t last;              /* the site passed last */
     int native;                /* whether the call is of native code */
     int64_t start_ns;          /* when the running segment began */
@@ -29,6 +31,16 @@ struct frame *stack_push(struct thread *thread, struct function *function, int32
 
 void stack_pop(struct thread *thread);
 void stack_clear(struct thread *thread);
+
+/* The next wait is charged here from now on. */
+static inline void
+frame_anchor(struct frame *frame, int32_t offset)
+{
+    frame->anchor = offset;
+    frame->later = NOWHERE;
+    frame->between_ns = 0;
+    frame->since_ns = 0;
+}
 
 static inline struct frame *
 stack_top(struct thread *thread)

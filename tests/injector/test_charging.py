@@ -510,3 +510,17 @@ def test_work_before_an_anchor_does_not_move_what_waits_after_it(stage: Stage) -
     stage.native(step, 30, idle=3_000)  # sleep(f - now)
     stage.observer.return_(step, 90, None)
     assert stage.charged(step, "wait") == {("jump", 8): 3_000}
+
+
+@pytest.mark.parametrize(("before_us", "at"), [(40, ("entry", -1)), (400, ("call", 20))])
+def test_a_little_cpu_time_on_the_way_to_a_wait_is_no_work_beside_it(
+    stage: Stage, before_us: float, at: tuple[str, int]
+) -> None:
+    """A slow processor, or one that was disturbed, takes a while from the entry to the wait; a
+    twentieth of the wait and more is work that the wait may be ready for."""
+    wait = armed(stage, "wait")
+    stage.observer.start(wait, 0)
+    stage.cpu(before_us)
+    stage.native(wait, 20, idle=5_000)
+    stage.observer.return_(wait, 90, None)
+    assert stage.charged(wait, "wait") == {at: pytest.approx(5_000)}
