@@ -27,6 +27,6 @@ class ServingConfig:
     def for_bound(cls, bound: str) -> ServingConfig:
         """The configuration whose throughput is limited by ``python`` or by the ``gpu``."""
         if bound == "python":
-            return cls(kernel_s=0.010, pipelined=False, steps=75)
+            return cls(kernel_s=0.014, pipelined=False, steps=60)
         # Long enough for the host's work to stay in its shadow also where processors are slow.
         return cls(kernel_s=0.024, pipelined=True, steps=40)
