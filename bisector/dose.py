@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
-from bisector.metric import Point
 from bisector.observations import RunRequest
+from bisector.point import Point
 from injector.plan import Dose, Plan, Site, State
 
 NEGLIGIBLE_SHARE = 0.02

@@ -19,8 +19,8 @@ from bisector.calibration import Calibration
 from bisector.digest import digest
 from bisector.discovery import SLOWED_BY_SITES, Discovery, at_speed
 from bisector.live_run import LiveRun, TargetEnded
-from bisector.metric import Point
 from bisector.observations import RunObserved
+from bisector.point import Point
 from bisector.settings import Settings
 from bisector.unit import Count, NoUnit, find_unit
 from bisector.window import Shape, Window, longer_by

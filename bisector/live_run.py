@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from bisector.metric import Point
+from bisector.point import Point
 from bisector.unit import Count
 from bisector.warden import Ended, Launch, Warden
 from bisector.window import Moment, NotMeasured, Shape, Window, between

@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from bisector.marks import is_mark, mark_target
+from bisector.point import Point, time_on_the_way_ns
 from bisector.rates import Rate, find_rates
 from injector.ledger import ProcessRecord
 
@@ -32,20 +33,6 @@ _NUMBER = re.compile(r"[+-]?(?:\d[\d,_]*)?\.?\d*(?:[eE][+-]?\d+)?")
 
 class MetricError(ValueError):
     """This run gave no usable number; the message is one sentence about what was found instead."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """A progress point: the calls of ``unit`` (``module:qualname``, empty where it is to be found)
-    are units of work. With ``begins``, a function whose calls begin what those of ``unit`` end, it
-    is the time in between that counts."""
-
-    unit: str = ""
-    begins: str = ""
-
-    def of_plan(self) -> dict[str, Any]:
-        """The fields of a plan (`injector.plan.Plan`) that have it counted."""
-        return {"progress": self.unit or None, "begins": self.begins or None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,17 +360,6 @@ def _by_latency(point: Point, records: Iterable[ProcessRecord]) -> tuple[float, 
             "those begin"
         )
     return on_their_way / ends / 1e9, on_their_way / (until_ns - since_ns)
-
-
-def time_on_the_way_ns(begun: int, ended: int, began_ns: int, ended_ns: int, now_ns: int) -> int:
-    """What all that were begun have spent on their way until ``now_ns``, from the counts of both
-    and the sums of their times modulo 2**64.
-
-    Divided by the number of ends it is the mean latency, and by the time that passed the mean
-    number on the way (Little 1961); nothing has to tell which end belongs to which beginning.
-    """
-    total = (now_ns * (begun - ended) - began_ns + ended_ns) % (1 << 64)
-    return total - (1 << 64) if total >> 63 else total
 
 
 def _chosen_rate(output: RunOutput) -> Rate | None:

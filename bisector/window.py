@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bisector.metric import time_on_the_way_ns
 from bisector.observations import Delivered
+from bisector.point import time_on_the_way_ns
 from injector.follow import Follower, Progress
 
 

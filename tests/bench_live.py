@@ -24,7 +24,7 @@ from investigation import ROOT, Investigation, investigate
 from judgement import reported
 
 from bisector.live_run import LiveRun
-from bisector.metric import Point
+from bisector.point import Point
 from bisector.settings import read_settings
 from bisector.warden import Launch, Warden
 from bisector.window import Shape

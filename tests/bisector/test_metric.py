@@ -4,15 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bisector.metric import (
-    Metric,
-    MetricError,
-    MetricSpec,
-    Point,
-    RunOutput,
-    resolve,
-    time_on_the_way_ns,
-)
+from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
+from bisector.point import Point, time_on_the_way_ns
 from injector.ledger import Entry, ProcessRecord
 
 
