@@ -11,6 +11,7 @@ def render(path):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # one packet an answer
 
     def do_GET(self):
         body = render(self.path)
