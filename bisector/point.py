@@ -30,5 +30,10 @@ def time_on_the_way_ns(begun: int, ended: int, began_ns: int, ended_ns: int, now
     Divided by the number of ends it is the mean latency, and by the time that passed the mean
     number on the way (Little 1961); nothing has to tell which end belongs to which beginning.
     """
-    total = (now_ns * (begun - ended) - began_ns + ended_ns) % (1 << 64)
-    return total - (1 << 64) if total >> 63 else total
+    return signed(now_ns * (begun - ended) - began_ns + ended_ns)
+
+
+def signed(difference: int) -> int:
+    """Of counters modulo 2**64."""
+    difference %= 1 << 64
+    return difference - (1 << 64) if difference >> 63 else difference

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bisector.observations import Delivered
-from bisector.point import time_on_the_way_ns
+from bisector.point import signed, time_on_the_way_ns
 from injector.follow import Follower, Progress
 
 
@@ -164,20 +164,14 @@ def _own_cpu_s(before: Moment, after: Moment) -> float | None:
         then = before.progress.get(follower)
         if then is None or then.cpu_ns is None or now.cpu_ns is None:
             return None
-        own_ns = _signed(now.own_ns - then.own_ns)
+        own_ns = signed(now.own_ns - then.own_ns)
         if after.begun:
-            own_ns += _signed(after.begun[follower].own_ns - before.begun[follower].own_ns)
+            own_ns += signed(after.begun[follower].own_ns - before.begun[follower].own_ns)
         if not now.own_ns:
             spun = _counted(before, after, follower).values()
             own_ns = now.cpu_ns - then.cpu_ns - round(sum(each.spun_ns or 0.0 for each in spun))
         total_ns += own_ns
     return total_ns / 1e9
-
-
-def _signed(difference: int) -> int:
-    """Of two counters modulo 2**64."""
-    difference %= 1 << 64
-    return difference - (1 << 64) if difference >> 63 else difference
 
 
 def _delivered(before: Moment, after: Moment) -> dict[str, Delivered]:
