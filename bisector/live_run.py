@@ -110,7 +110,7 @@ class LiveRun:
             if now - woken > WAKE_S:
                 woken = now
                 for follower in late:
-                    follower.wake()
+                    follower.wake(self.control.epoch)
             if now - began > FOLLOW_S:
                 raise NotMeasured(
                     f"{len(late)} of {len(alive)} processes did not follow a switch within "
@@ -237,7 +237,7 @@ class LiveRun:
             if stem not in self._followers and stem not in self._forgotten:
                 with contextlib.suppress(OSError):
                     self._followers[stem] = follower = Follower(stem)
-                    follower.wake()
+                    follower.wake(self.control.epoch)
         for follower in self._followers.values():
             follower.read_names()
 

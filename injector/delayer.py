@@ -12,6 +12,7 @@ from _weakref import ref
 from time import monotonic_ns, process_time_ns, thread_time_ns
 
 from . import spin
+from .live import give_way
 from .naming import OWN_FOLDER
 from .tracker import FLOOR_NS, PROGRESS_CPU_NS, WRAP
 from .waits import Waits, follows
@@ -116,6 +117,7 @@ class Delayer:
                 target.seen += 1
                 due = target.seen % target.every == 0
                 self._visit(target, target.entry if due else None, self._entry_ns)
+            give_way(counters)
         except Exception as error:
             self._failed(error)
         return None

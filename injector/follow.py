@@ -17,8 +17,8 @@ from .ledger import COUNTERS, COUNTS_BYTES, SLOTS, WIDTH, ProcessRecord
 from .wire import decode
 
 _PROCESS = COUNTERS["process"]
-_DETACHED, _EPOCH = (_PROCESS.index(name) for name in ("detached_ns", "epoch"))
-_WANTED, _TAKEN = (_PROCESS.index(name) for name in ("wanted", "taken"))
+_DETACHED, _EPOCH, _SWITCH = map(_PROCESS.index, ("detached_ns", "epoch", "switch"))
+_WANTED, _TAKEN = map(_PROCESS.index, ("wanted", "taken"))
 _CPU_NS, _MOMENTS_NS, _OWN_NS, _LAST_NS = (
     COUNTERS["progress"].index(name) for name in ("cpu_ns", "moments_ns", "own_ns", "last_ns")
 )
@@ -69,8 +69,10 @@ class Follower:
             raise OSError(f"{stem}.counts is not complete: {error}") from error
         self._counters = memoryview(self._map).cast("Q")
 
-    def wake(self) -> bool:
-        """Have the process look at the page; False while it does not listen."""
+    def wake(self, epoch: int) -> bool:
+        """Have the process look at the page, which has come to ``epoch``; False while it does not
+        listen."""
+        self._counters[_SWITCH] = epoch
         try:
             if self._pipe < 0:
                 self._pipe = os.open(

@@ -42,7 +42,10 @@ WIDTH = 8
 """Counters per slot."""
 
 COUNTERS: dict[str, tuple[str, ...]] = {
-    "process": ("attached_ns", "detached_ns", "cpu_before_ns", "epoch", "wanted", "taken"),
+    "process": (
+        *("attached_ns", "detached_ns", "cpu_before_ns", "epoch"),
+        *("wanted", "taken", "switch", "ear"),
+    ),
     "target": (
         *("calls", "delays", "delayed_ns", "gil_ns"),
         *("nogil_ns", "wait_ns", "first_ns", "last_ns"),
@@ -66,7 +69,8 @@ COUNTERS: dict[str, tuple[str, ...]] = {
 """What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds;
 ``moments_ns`` is the sum of those of all calls (modulo 2**64), ``own_ns`` CPU time of the threads
 that call it, since each did so first, without that of delays; ``wanted`` and ``taken`` number the
-stills."""
+stills, ``switch`` is the epoch that the process was woken to follow, ``epoch`` the last one that it
+has followed, ``ear`` the thread that does so (0: none)."""
 
 COUNTS_BYTES = 2 * SLOTS * WIDTH * 8
 """Of a counts file, the still included."""

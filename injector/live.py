@@ -5,6 +5,10 @@ learns at once when the tool is gone: then the process runs on at full speed. Wh
 in the shared page (`injector.control`); a wake-up only says that it has changed, so none that gets
 lost while the thread is away for a fork matters: it looks first.
 
+Where another thread lets go of the GIL often and for moments only, as an event loop under load
+does, this one could wait for it for seconds: nobody is ever asked to let go. So whoever comes by at
+an event meanwhile steps aside (`give_way`).
+
 A process that starts meanwhile is not delayed until the tool has found its pipe. One that is forked
 goes on as its parent was at that moment.
 """
@@ -12,6 +16,8 @@ goes on as its parent was at that moment.
 from __future__ import annotations
 
 import os
+from _thread import get_ident
+from time import monotonic_ns, sleep
 
 from .hidden_thread import HiddenThread
 
@@ -23,8 +29,12 @@ if TYPE_CHECKING:
     from .control import Control
     from .ledger import Ledger
 
-_EPOCH = 3
-"""Counter of the process in its ledger."""
+_EPOCH, _SWITCH, _EAR = 3, 6, 7
+"""Counters of the process in its ledger."""
+
+_WAY_NS = 50_000_000
+_given_up = 0
+"""The switch that took too long to be waited for."""
 
 
 class Live:
@@ -64,6 +74,8 @@ class Live:
 
     def _listen(self) -> None:
         pipe = os.open(self._pipe, os.O_RDONLY | os.O_CLOEXEC)  # until the tool opens it, too
+        counters = self._ledger.counters
+        counters[_EAR] = get_ident()
         try:
             while not self._thread.stopping:
                 self._look()
@@ -71,6 +83,7 @@ class Live:
                     self._attachment.let_go()
                     return
         finally:
+            counters[_EAR] = 0
             os.close(pipe)
 
     def _look(self) -> None:
@@ -84,3 +97,20 @@ class Live:
             self._attachment.follow_plan()
         self._attachment.switch(control)
         counters[_EPOCH] = epoch
+
+
+def give_way(counters: memoryview[int]) -> None:
+    """Let the ear have the GIL until it has followed the switch that it was woken for, if it was.
+
+    The twin of ``counters_give_way`` in the core.
+    """
+    global _given_up
+    number = counters[_SWITCH]
+    if number <= counters[_EPOCH] or number == _given_up or counters[_EAR] in (0, get_ident()):
+        return
+    end = monotonic_ns() + _WAY_NS
+    while counters[_SWITCH] > counters[_EPOCH]:
+        if monotonic_ns() > end:
+            _given_up = number
+            return
+        sleep(0.00005)

@@ -38,6 +38,7 @@ from types import FunctionType, MethodType
 
 from .charging import CALLEES, FIRST, LAST, NATIVE, NATIVE_CODE, Charging
 from .delayer import raised_here
+from .live import give_way
 from .shadow import ENTRY, RESUME, Code, Frame, Thread, own_cpu_clock
 from .tracker import SIGNIFICANT_NS, WRAP
 
@@ -106,6 +107,7 @@ class Observer(Charging):
                     counters[at + 7] = now
                 if len(thread.stack) > 1:
                     self._count_edge(thread.stack[-2].code, here.slot)
+            give_way(counters)
             self._begin(thread, thread.stack[-1], now)
         except Exception as error:
             self._failed(error)

@@ -101,6 +101,19 @@ struct counters {
 int counters_hold(struct counters *counters, PyObject *view);
 void counters_release(struct counters *counters);
 
+/* What of the process itself is in slot 0; see ledger.COUNTERS. */
+enum { EPOCH = 3, WANTED, TAKEN, SWITCH, EAR };
+
+/* Let the ear have the GIL until it has followed the switch that it was woken for. */
+void counters_give_way(const struct counters *counters);
+
+/* Whether there is one. */
+static inline int
+counters_switching(const struct counters *counters)
+{
+    return counters->base[SWITCH] > counters->base[EPOCH];
+}
+
 /* The slot number in ``number``, 0 where it is none or out of range; -1 if it is no number. */
 int64_t counters_slot(const struct counters *counters, PyObject *number);
 
@@ -140,6 +153,9 @@ event_end(PyObject *self, enum answer answer, PyObject *disable)
 int64_t spin_gil(int64_t ns);
 int64_t spin_nogil(int64_t ns);
 int64_t wait_for(int64_t ns);
+
+/* Sleep without the GIL until ``*low`` has reached ``*high``, ``most_ns`` at most; whether it has. */
+int wait_until_reached(const uint64_t *low, const uint64_t *high, int64_t most_ns);
 
 /* ---- errors.c ------------------------------------------------------------------------------- */
 

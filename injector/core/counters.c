@@ -41,3 +41,17 @@ counters_slot(const struct counters *counters, PyObject *number)
     }
     return slot > 0 && slot < counters->slots ? slot : 0;
 }
+
+#define WAY_NS 50000000
+
+void
+counters_give_way(const struct counters *counters)
+{
+    static uint64_t given_up; /* the switch that took too long to be waited for */
+    const uint64_t *base = counters->base;
+    uint64_t number = base[SWITCH];
+    if (number != given_up && base[EAR] != 0 && base[EAR] != (uint64_t)PyThread_get_thread_ident()
+        && !wait_until_reached(base + EPOCH, base + SWITCH, WAY_NS)) {
+        given_up = number;
+    }
+}

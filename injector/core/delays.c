@@ -14,7 +14,6 @@ enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }
 /* Of a progress point: the process' CPU time, when that was read, the sum of the times of all calls,
  * and the CPU time of the threads that call it, delays taken out. */
 enum { CPU_NS = 1, CPU_AT_NS, MOMENTS_NS, OWN_NS };
-enum { WANTED = 4, TAKEN }; /* of the process: numbers of stills */
 #define PROGRESS_CPU_NS 50000   /* tracker.PROGRESS_CPU_NS */
 
 /* ---- paying ------------------------------------------------------------------------------- */
@@ -218,6 +217,9 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
         self->counters.base[WIDTH * target->slot + CALLS]++;
         int due = likely(target->every == 1) || ++target->seen % target->every == 0;
         visited(self, target, due ? &target->entry : &none, self->entry_ns);
+    }
+    if (unlikely(counters_switching(&self->counters))) { /* last: what is borrowed may go meanwhile */
+        counters_give_way(&self->counters);
     }
     return KEEP;
 }

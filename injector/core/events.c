@@ -164,6 +164,10 @@ observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum pl
             counters_of(self, site->slot)[CALLS]++;
         }
     }
+    if (unlikely(counters_switching(&self->counters))) {
+        counters_give_way(&self->counters);
+        thread->asked = 1; /* nobody's time */
+    }
     return done(thread, now, KEEP);
 }
 

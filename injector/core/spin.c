@@ -98,6 +98,22 @@ spin_nogil(int64_t ns)
     return spent;
 }
 
+#define LOOK_NS 50000
+
+int
+wait_until_reached(const uint64_t *low, const uint64_t *high, int64_t most_ns)
+{
+    int reached;
+    Py_BEGIN_ALLOW_THREADS
+    int64_t end = real_ns() + most_ns;
+    while (!(reached = __atomic_load_n(low, __ATOMIC_ACQUIRE) >= __atomic_load_n(high, __ATOMIC_RELAXED))
+           && real_ns() < end) {
+        nanosleep(&(struct timespec){0, LOOK_NS}, NULL);
+    }
+    Py_END_ALLOW_THREADS
+    return reached;
+}
+
 int64_t
 wait_for(int64_t ns)
 {

@@ -214,9 +214,9 @@ def test_streams_and_exit_code_are_the_targets_and_counts_are_exact(bench):
     assert set(counted) == {"__main__:Worker.step", "__main__:Worker.numbers"}
     step = counted["__main__:Worker.step"]
     assert (step["kind"], step["calls"]) == ("function", 100)
-    # A spin that was interrupted has given too much, and the next call less or nothing.
+    # A spin that was interrupted has given too much, and the next one, of whichever target, less.
     assert 0 < step["delays"] <= 100
-    assert step["delayed_ns"] >= 0.99 * 100 * 10_000
+    assert sum(target["delayed_ns"] for target in counted.values()) >= 0.99 * 200 * 10_000
     assert counted["__main__:Worker.numbers"]["calls"] == 100, "a generator counts once"
 
 

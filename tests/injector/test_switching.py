@@ -64,7 +64,7 @@ class Running:
                         continue
             for follower in self.followers.values():
                 follower.read_names()
-            return sum(not wake or f.wake() for f in self.followers.values()) >= count
+            return sum(not wake or f.wake(self.epoch) for f in self.followers.values()) >= count
 
         until(found)
         return list(self.followers.values())
@@ -77,7 +77,7 @@ class Running:
         def followed() -> bool:
             # One that is just starting listens a moment later.
             late = [f for f in self.followers.values() if f.epoch != self.epoch]
-            return not [f.wake() for f in late]
+            return not [f.wake(self.epoch) for f in late]
 
         until(followed)
         return time.monotonic() - began
@@ -269,6 +269,37 @@ def test_every_process_of_a_tree_follows(running: Callable[..., Running], compil
         run.stretch(10, (WORK,))
         _, _, delayed_ns, *_ = run.stretch(100, (WORK,))[WORK]
         assert delayed_ns / 1e6 == pytest.approx(ms, rel=0.15, abs=0.001)
+    assert run.errors() == []
+
+
+EVENT_LOOP = """
+    import select
+    def work():
+        sum([n * n for n in range(5_000)])
+    def other():
+        pass
+    def step():
+        work()
+        select.select([], [], [], 0)
+    while True:
+        step()
+"""
+
+
+def test_an_event_loop_that_is_never_idle_follows_at_once(
+    running: Callable[..., Running], compiled: bool
+) -> None:
+    """It lets go of the GIL for moments only, so that another thread could wait for seconds."""
+    run = running(EVENT_LOOP, live(compiled))
+    run.find(1)
+    run.stretch(100, ())
+    units = []
+    for doses in ({0: 0.1}, {}) * 10:
+        before = run.moment(())[0][0]
+        run.switch(doses)
+        units.append(run.moment(())[0][0] - before)
+    assert sorted(units)[10] <= 30
+    assert max(units) <= 300
     assert run.errors() == []
 
 
