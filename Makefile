@@ -5,6 +5,7 @@ PYTHON ?= $(firstword $(shell .ci/pythons))
 VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 85s
+PROCESSES ?= process
 
 .PHONY: demo test lint cases accuracy bench-live soak-live clean environment
 
@@ -16,8 +17,10 @@ demo:
 		echo "speedbump-bisect $$*"; $(DEMO_VENV)/bin/speedbump-bisect "$$@" || status=$$?; \
 	done; exit $$status
 
+# Side by side what starts no processes; then, one after the other, what does. (5: there is none.)
 test: environment
-	$(VENV)/bin/python -m pytest -q $(TESTS)
+	$(VENV)/bin/python -m pytest -q -n logical --dist worksteal -m "not process" $(TESTS) || [ $$? = 5 ]
+	$(VENV)/bin/python -m pytest -q -m "$(PROCESSES)" $(TESTS) || [ $$? = 5 ]
 
 lint: environment
 	$(VENV)/bin/ruff check .

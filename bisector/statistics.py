@@ -40,6 +40,9 @@ sum of squares says, at the normal distribution."""
 PRIOR_BLOCK_RATIO = 0.3
 """Assumed block variance / noise variance until there is data to say otherwise."""
 
+LEAST_TAIL, LEAST_P = 1e-14, 1e-12
+"""Probabilities below these are not told apart."""
+
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
@@ -70,6 +73,13 @@ def normal_tail(z: float) -> float:
     return 0.5 * math.erfc(z / math.sqrt(2.0))
 
 
+def normal_quantile(tail: float) -> float:
+    """Upper quantile of the standard normal distribution at tail probability ``tail``."""
+    from scipy.special import ndtri
+
+    return float(-ndtri(tail))
+
+
 def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
     """Half-width of a confidence sequence of total error ``alpha`` (both sides), valid at any time.
 
@@ -79,26 +89,32 @@ def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
     """
     if estimate.se <= 0.0:
         return 0.0
-    parts = [(factor * scale / estimate.se) ** 2 for factor in SCALES]
+    parts = _parts(estimate, scale)
     # Each part is below exp(z²/2) and the mean reaches 1/alpha where one of them surely does.
     squares = ((1.0 + q) / q * (2.0 * math.log(len(parts) / alpha) + math.log1p(q)) for q in parts)
-    low, high = 0.0, math.sqrt(min(squares))
-    for _ in range(40):
-        z = 0.5 * (low + high)
-        if _log_mixture(z, parts) < -math.log(alpha):
-            low = z
-        else:
-            high = z
-    tail = max(normal_tail(high), 1e-14)
-    return estimate.se * max(high, t_quantile(tail, estimate.dof))
+    z = math.sqrt(min(squares))
+    step = z
+    while step > 1e-12 * z:  # convex: Newton's steps from above never pass the solution
+        value, slope = _log_mixture(z, parts)
+        step = (value + math.log(alpha)) / slope
+        z -= step
+    tail = max(normal_tail(z), LEAST_TAIL)
+    return estimate.se * max(z, t_quantile(tail, estimate.dof))
 
 
-def _log_mixture(z: float, parts: Sequence[float]) -> float:
-    """Log of the mixture of likelihood ratios at ``z`` standard errors; each part is a normal prior
-    whose variance is that many times the squared standard error."""
+def _parts(estimate: Estimate, scale: float) -> list[float]:
+    """Variances of the normal priors, in squared standard errors."""
+    return [(factor * scale / estimate.se) ** 2 for factor in SCALES]
+
+
+def _log_mixture(z: float, parts: Sequence[float]) -> tuple[float, float]:
+    """Log of the mixture of likelihood ratios at ``z`` standard errors, and its slope there."""
     logs = [0.5 * (z * z * q / (1.0 + q) - math.log1p(q)) for q in parts]
     most = max(logs)
-    return most + math.log(sum(math.exp(x - most) for x in logs) / len(logs))
+    weights = [math.exp(x - most) for x in logs]
+    total = sum(weights)
+    slope = sum(w * q / (1.0 + q) for w, q in zip(weights, parts, strict=True)) * z / total
+    return most + math.log(total / len(logs)), slope
 
 
 def sequence_p_value(estimate: Estimate, scale: float) -> float:
@@ -110,16 +126,11 @@ def sequence_p_value(estimate: Estimate, scale: float) -> float:
         return 1.0
     if estimate.se <= 0.0:
         return 0.0
-    low, high = math.log(1e-12), 0.0
-    if estimate.value > sequence_radius(estimate, 2e-12, scale):
-        return 1e-12
-    for _ in range(50):
-        middle = 0.5 * (low + high)
-        if estimate.value > sequence_radius(estimate, min(1.0, 2.0 * math.exp(middle)), scale):
-            high = middle
-        else:
-            low = middle
-    return min(1.0, math.exp(high))
+    x = estimate.value / estimate.se
+    tail = t_tail(x, estimate.dof)
+    z = x if tail < LEAST_TAIL else min(x, normal_quantile(tail))
+    alpha = math.exp(-_log_mixture(z, _parts(estimate, scale))[0])
+    return 1.0 if alpha >= 1.0 else max(0.5 * alpha, LEAST_P)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -11,7 +11,7 @@ def render(path):
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # one packet an answer
+    disable_nagle_algorithm = True  # the body waits for no acknowledgement of the head
 
     def do_GET(self):
         body = render(self.path)
