@@ -16,6 +16,7 @@ from bisector.wording import (
     counted_word,
     duration_ns,
     listed,
+    spoken,
     unit_noun,
     visible,
 )
@@ -44,15 +45,16 @@ def _failed(summary: Summary) -> str:
 
 
 def _sensitive(summary: Summary) -> str:
-    unit = unit_noun(summary.benchmark.metric)
+    unit, what = unit_noun(summary.benchmark.metric), spoken(summary.benchmark.metric)
     found = list(summary.sensitive)
     if not found:
-        return f"Slowing Python lowers throughput, but no function was singled out.{_rest(summary)}"
+        effect = f"Slowing Python {what.lowers} {what.noun}"
+        return f"{effect}, but no function was singled out.{_rest(summary)}"
     if all(waits(f) for f in found):
         return _waiting(summary, found, unit)
     explained = summary.certificate.sufficient.explained
     if explained is None:
-        share = "limit throughput" if len(found) > 1 else "limits throughput"
+        share = f"{what.limit}{'' if len(found) > 1 else 's'} {what.noun}"
     else:
         verb = "explain" if len(found) > 1 else "explains"
         share = f"{verb} {about(min(explained, 1.0))} of what faster Python could gain"
@@ -79,7 +81,7 @@ def _biggest(top: Sensitive, unit: str) -> str:
     if top.co_critical_with:
         together = listed([name, *(visible(t) for t in top.co_critical_with)])
         return (
-            f"{together} run side by side and hold up throughput equally: speeding up only one "
+            f"{together} run side by side and hold up each {unit} equally: speeding up only one "
             f"gains nothing; making all of them free would save {share} of the time per {unit}."
         )
     if waits(top):
@@ -94,7 +96,9 @@ def _waiting(summary: Summary, found: list[Sensitive], unit: str) -> str:
     if gain is not None:
         alone = "" if len(found) == 1 else f" in {visible(found[0].target)} alone"
         share = f" ({about(min(gain.estimate, 1.0))} of the time per {unit}{alone})"
-    limit = f"Throughput is limited by waiting in {names}{share}, not by Python's speed."
+    what = spoken(summary.benchmark.metric)
+    subject = f"{what.name.capitalize()} is {what.limited} by waiting in {names}{share}"
+    limit = f"{subject}, not by Python's speed."
     if found[0].co_critical_with:
         together = listed([visible(found[0].target), *map(visible, found[0].co_critical_with)])
         limit += f" {together} run side by side: shortening only one gains nothing."
@@ -111,16 +115,17 @@ def _rest(summary: Summary) -> str:
 
 
 def _insensitive(summary: Summary) -> str:
-    unit = unit_noun(summary.benchmark.metric)
+    unit, what = unit_noun(summary.benchmark.metric), spoken(summary.benchmark.metric)
     root = summary.root
     slack = root.slack_ns_per_unit if root else None
     if slack is not None and slack > 0:
         text = (
             f"Python is not the bottleneck: it could be {duration_ns(slack)} per {unit} slower "
-            "before throughput falls."
+            f"before {what.noun} {what.falls}."
         )
     else:
-        text = "Python is not the bottleneck: slowing all of it does not lower throughput."
+        effect = f"slowing all of it does not {what.lower} {what.noun}"
+        text = f"Python is not the bottleneck: {effect}."
     if root and root.estimated_gain:
         bound = at_most(root.estimated_gain.ci95[1])
         text += f" Making all of it free would gain at most {bound}."

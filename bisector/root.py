@@ -27,6 +27,9 @@ SURE_RUNS = 8
 """Runs that make a gain hardly above ``--min-gain`` believed: noise that looked small may not be,
 and a search for what is not there is dear."""
 
+VAIN_BLOCKS = 8
+"""Blocks after which a coarse dose that leads nowhere is given up, though it may still do."""
+
 SLACK_RUNS = 2
 LEAST_ADDED, MOST_ADDED = 0.5, 16.0
 """What Python's work is made longer by in search of the slack, relative to the time per unit:
@@ -85,7 +88,8 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "sensitive":
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
-        if trials is both and (fails or both.bears_out(low, high) is False):
+        exceeds = both.bears_out(low, high) is False or _is_in_vain(lab, both, high)
+        if trials is both and (fails or exceeds):
             # The larger dose exceeds a slack: its runs say no more, and are noisier than the rest.
             trials = lab.trials()
             if 0.5 * high.dose > low.dose:
@@ -140,6 +144,15 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
         if gain is not None and gain.value > 2.0 * gain.se and gain.value >= least:
             return "sensitive"
     return None
+
+
+def _is_in_vain(lab: Lab, trials: Trials, high: Arm) -> bool:
+    """Whether the larger dose shows too much for a bound below ``--min-gain`` and too little for a
+    verdict: as where it exceeds a slack now and then, when the processors are slower."""
+    gain, least = trials.gain(high), lab.settings.min_gain
+    if gain is None or trials.count(high) < VAIN_BLOCKS:
+        return False
+    return max(0.5 * least, 2.0 * gain.se) < gain.value < 1.5 * least
 
 
 def _check_delivery(lab: Lab, trials: Trials, low: Arm) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from bisector.schema import UNBOUNDED, Estimate, Metric, Summary
 
@@ -156,6 +157,48 @@ def listed(items: Iterable[str], most: int = 4) -> str:
     if len(names) < 2:
         return "".join(names)
     return ", ".join(names[:-1]) + " and " + names[-1]
+
+
+class Spoken(NamedTuple):
+    """How sentences speak of what was measured. A *drop* is the share of throughput lost."""
+
+    noun: str
+    name: str
+    lowers: str
+    limit: str
+    limited: str
+    falls: str
+
+    @property
+    def lower(self) -> str:
+        """What several do."""
+        return self.lowers.removesuffix("s")
+
+    def change(self, drop: float) -> str:
+        """Signed: a drop of 0.07 is ``−7%`` of throughput, ``+7.5%`` of latency."""
+        change = _longer(drop) if self is LATENCY else -drop
+        sign = "+" if change > 0 else "−" if change < 0 else "±"
+        return sign + percent(abs(change))
+
+    def costs(self, drop: float) -> str:
+        """What slowing something does at most."""
+        if self is LATENCY:
+            return f"adds at most {at_most(_longer(drop))} to the latency"
+        return f"costs at most {at_most(drop)} of throughput"
+
+
+def _longer(drop: float) -> float:
+    """By which part the time per unit grows."""
+    return drop / (1.0 - drop) if drop < 1.0 else UNBOUNDED
+
+
+THROUGHPUT = Spoken("throughput", "throughput", "lowers", "limit", "limited", "falls")
+LATENCY = Spoken("the latency", "latency", "raises", "set", "set", "grows")
+
+
+def spoken(metric: Metric) -> Spoken:
+    """How to speak of this metric."""
+    return LATENCY if metric.source.startswith("latency:") else THROUGHPUT
 
 
 def unit_noun(metric: Metric) -> str:

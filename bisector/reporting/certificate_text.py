@@ -7,7 +7,7 @@ failed; no sentence is left out because it is bad news.
 from __future__ import annotations
 
 from bisector.schema import Summary
-from bisector.wording import about, at_most, counted, percent, percent_range, visible
+from bisector.wording import about, at_most, counted, percent, percent_range, spoken, visible
 
 
 def certificate_sentences(summary: Summary) -> list[str]:
@@ -33,18 +33,19 @@ def _everything(summary: Summary) -> str:
         bound = at_most(root.estimated_gain.ci95[1])
         return f"Everything together could gain at most {bound} (95% bound)."
     dose = _dose(summary)
-    bound = at_most(complete.complement_drop_upper95)
+    costs = spoken(summary.benchmark.metric).costs(complete.complement_drop_upper95)
     held = "" if complete.holds else ", which is more than was allowed for"
-    return f"Everything together{dose} costs at most {bound} of throughput (95% bound){held}."
+    return f"Everything together{dose} {costs} (95% bound){held}."
 
 
 def _necessary(summary: Summary) -> str:
-    part = summary.certificate.necessary
+    part, what = summary.certificate.necessary, spoken(summary.benchmark.metric)
     n = counted(len(summary.sensitive), "entry", "entries")
     if part.holds is None:
-        return "Necessary (each entry alone lowers throughput): not tested."
+        return f"Necessary (each entry alone {what.lowers} {what.noun}): not tested."
     if not part.holds:
-        return "Necessary: failed; not every entry alone lowered throughput in fresh runs."
+        untrue = f"not every entry alone {what.lowers} {what.noun} in fresh runs"
+        return f"Necessary: failed; {untrue}."
     confidence = summary.settings.get("confidence")
     level = ""
     if isinstance(confidence, float):
@@ -52,7 +53,7 @@ def _necessary(summary: Summary) -> str:
     worst = max(part.p_values.values(), default=None)
     p = "" if worst is None else f" (largest p-value {worst:.1g}{level})"
     each = "the entry alone" if len(summary.sensitive) == 1 else f"each of the {n} alone"
-    return f"Necessary: {each}{_dose(summary)} lowers throughput{p}."
+    return f"Necessary: {each}{_dose(summary)} {what.lowers} {what.noun}{p}."
 
 
 def _sufficient(summary: Summary) -> str:
@@ -63,20 +64,17 @@ def _sufficient(summary: Summary) -> str:
     if part.ci95 is not None:
         share += f" [{percent_range(*part.ci95)}]"
     if not part.holds:
-        return f"Sufficient: failed; the set alone reproduces only {share} of the drop of *:*."
-    return f"Sufficient: slowing only the set reproduces {share} of the drop of *:*."
+        return f"Sufficient: failed; the set alone reproduces only {share} of the effect of *:*."
+    return f"Sufficient: slowing only the set reproduces {share} of the effect of *:*."
 
 
 def _complete(summary: Summary) -> str:
     part = summary.certificate.complete
     if part.holds is None or part.complement_drop_upper95 is None:
         return "Complete (everything else does not matter): not tested."
-    drop = at_most(part.complement_drop_upper95)
-    if part.complement_gain_upper95 is None:
-        worth = f"costs at most {drop} of throughput"
-    else:
-        gain = at_most(part.complement_gain_upper95)
-        worth = f"costs at most {drop} of throughput, so it could gain at most {gain}"
+    worth = spoken(summary.benchmark.metric).costs(part.complement_drop_upper95)
+    if part.complement_gain_upper95 is not None:
+        worth += f", so it could gain at most {at_most(part.complement_gain_upper95)}"
     if not part.holds:
         return f"Complete: failed; slowing everything else {worth}, which is too much to leave out."
     return f"Complete: slowing everything else {worth}."

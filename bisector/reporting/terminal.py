@@ -24,6 +24,7 @@ from bisector.schema import (
     Summary,
 )
 from bisector.wording import (
+    Spoken,
     about,
     at_most,
     clock_s,
@@ -34,6 +35,7 @@ from bisector.wording import (
     number,
     percent,
     percent_with_interval,
+    spoken,
     unit_noun,
     visible,
 )
@@ -78,7 +80,8 @@ def _baseline(page: Page, summary: Summary, unit: str) -> None:
     if root is None:
         return
     page.title(f"All Python, {root.target}")
-    response = _response(root, unit, root.delay_ns)
+    what = spoken(summary.benchmark.metric)
+    response = _response(root, unit, root.delay_ns, what)
     page.prose(f"Gain {percent_with_interval(root.estimated_gain)} · {response}.")
     if len(root.curve) > 1:
         points = (
@@ -108,12 +111,14 @@ def _metric(metric: Metric) -> str:
     return source if source == metric.name else f"{visible(metric.name)} ({source})"
 
 
-def _response(effect: EffectPart, unit: str, delay_ns: float | None) -> str:
+def _response(effect: EffectPart, unit: str, delay_ns: float | None, what: Spoken) -> str:
     """What happened at the dose, in one line."""
     parts = []
     if effect.throughput_drop is not None:
         dose = _dose(effect.dose, delay_ns)
-        parts.append(f"slowed by {dose}: throughput {_change(effect.throughput_drop.estimate)}")
+        parts.append(
+            f"slowed by {dose}: {what.name} {what.change(effect.throughput_drop.estimate)}"
+        )
     if effect.critical_fraction is not None:
         parts.append(f"κ {effect.critical_fraction.estimate:.2f}")
     if effect.shape == "threshold" and effect.slack_ns_per_unit:
@@ -128,12 +133,6 @@ def _dose(dose: float, delay_ns: float | None) -> str:
     return percent(dose) if delay_ns is None else f"{duration_ns(delay_ns)} per call"
 
 
-def _change(drop: float) -> str:
-    """A drop as a signed change: 0.07 is ``−7%``."""
-    sign = "−" if drop > 0 else "+" if drop < 0 else "±"
-    return sign + percent(abs(drop))
-
-
 def _sensitive(page: Page, summary: Summary, unit: str) -> None:
     if not summary.sensitive:
         return
@@ -141,11 +140,12 @@ def _sensitive(page: Page, summary: Summary, unit: str) -> None:
     n = counted(len(summary.sensitive), "entry", "entries")
     page.title(f"Sensitive set, {n}" if held else f"Suspected so far, {n}, not certified")
     fixed_ns = summary.root.delay_ns if summary.root else None
+    what = spoken(summary.benchmark.metric)
     if page.width >= WIDE:
-        _as_table(page, summary.sensitive, fixed_ns)
+        _as_table(page, summary.sensitive, fixed_ns, what)
     else:
         for rank, finding in enumerate(summary.sensitive, 1):
-            _as_paragraph(page, rank, finding, unit, fixed_ns)
+            _as_paragraph(page, rank, finding, unit, fixed_ns, what)
     for group in _groups(summary.sensitive):
         page.prose(
             f"Co-critical: {listed(map(visible, group), most=9)} run side by side; speeding up "
@@ -153,14 +153,14 @@ def _sensitive(page: Page, summary: Summary, unit: str) -> None:
         )
     page.prose(
         f"gain: share of the time per {unit} that would go if the code cost nothing, with its 95% "
-        "interval · κ: share of the injected delay that reached throughput",
+        f"interval · κ: share of the injected delay that reached {what.noun}",
         "dim",
     )
 
 
-def _as_table(page: Page, found: Sequence[Sensitive], fixed_ns: float | None) -> None:
+def _as_table(page: Page, found: Sequence[Sensitive], fixed_ns: float | None, what: Spoken) -> None:
     page.rows(
-        ("target", "gain", "own CPU", "own wait", "calls", "slowed by", "drop", "κ", "shape"),
+        ("target", "gain", "own CPU", "own wait", "calls", "slowed by", "effect", "κ", "shape"),
         (
             (
                 visible(f.target) + (f" ({counted(f.functions, 'function')})" * _many(f)),
@@ -169,7 +169,7 @@ def _as_table(page: Page, found: Sequence[Sensitive], fixed_ns: float | None) ->
                 duration_ns(f.own_wait_ns_per_unit),
                 number(f.calls_per_unit),
                 _dose(f.dose, fixed_ns),
-                _change(f.throughput_drop.estimate) if f.throughput_drop else "—",
+                what.change(f.throughput_drop.estimate) if f.throughput_drop else "—",
                 f"{f.critical_fraction.estimate:.2f}" if f.critical_fraction else "—",
                 f.shape,
             )
@@ -180,7 +180,7 @@ def _as_table(page: Page, found: Sequence[Sensitive], fixed_ns: float | None) ->
 
 
 def _as_paragraph(
-    page: Page, rank: int, finding: Sensitive, unit: str, fixed_ns: float | None
+    page: Page, rank: int, finding: Sensitive, unit: str, fixed_ns: float | None, what: Spoken
 ) -> None:
     head = f"{rank}. "
     page.name(head, visible(finding.target))
@@ -194,7 +194,7 @@ def _as_paragraph(
     of = f"{counted(finding.functions, 'function')} · " * _many(finding)
     calls = f"{number(finding.calls_per_unit)} calls per {unit}"
     page.prose(f"{of}own time {own} · {calls}", indent=indent)
-    page.prose(_response(finding, unit, fixed_ns), indent=indent)
+    page.prose(_response(finding, unit, fixed_ns, what), indent=indent)
 
 
 def _many(finding: Sensitive) -> int:

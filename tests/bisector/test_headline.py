@@ -61,6 +61,21 @@ def test_device_bound_gives_the_slack():
     )
 
 
+LATENCY = replace(
+    CONTEXT,
+    metric=MetricInfo("app:accept,app:done", "s", "latency:app:accept,app:done", False),
+)
+
+
+def test_a_latency_is_called_a_latency():
+    assert says(replace(answers.PYTHON_BOUND, certificate=Certificate()), LATENCY).startswith(
+        "Two functions set the latency."
+    )
+    assert says(answers.WAITING, LATENCY).startswith("Latency is set by waiting in")
+    slower = "slower before the latency grows"
+    assert slower in says(answers.GPU_BOUND, LATENCY)
+
+
 def test_untested_functions_are_admitted():
     assert "1 function could not be tested" in says(answers.GPU_BOUND)
 

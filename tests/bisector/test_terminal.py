@@ -13,7 +13,7 @@ from rich.console import Console
 
 from bisector.answer import Certificate
 from bisector.reporting.terminal import MOST_PRUNED, render
-from bisector.summary import summarize
+from bisector.summary import MetricInfo, summarize
 
 
 class Stream(io.StringIO):
@@ -142,8 +142,16 @@ def test_the_certificate_is_told_in_three_sentences():
     text = words(page(answers.PYTHON_BOUND))
     assert "Necessary: each of the 2 entries alone, slowed by 10%, lowers throughput" in text
     assert "family-wise confidence 95%" in text
-    assert "slowing only the set reproduces 96% [93% … 99%] of the drop of *:*" in text
+    assert "slowing only the set reproduces 96% [93% … 99%] of the effect of *:*" in text
     assert "everything else costs at most 0.3% of throughput, so it could gain at most 1.2%" in text
+
+
+def test_of_a_latency_what_is_lost_in_rate_is_added_in_time():
+    metric = MetricInfo("app:accept,app:done", "s", "latency:app:accept,app:done", False)
+    text = words(page(answers.PYTHON_BOUND, context=replace(CONTEXT, metric=metric)))
+    assert "slowed by 10%, raises the latency" in text
+    assert "everything else adds at most 0.4% to the latency, so it could gain" in text
+    assert "latency +" in text
 
 
 def test_what_was_not_tested_or_failed_is_said():
