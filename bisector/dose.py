@@ -63,11 +63,11 @@ class Universe:
     """The plan of a living target: all that may be delayed, at a dose of 1, switched later.
 
     ``entries`` says by target which doses of the plan are its own: (entry, dose that seeing its
-    native calls is by itself).
+    native calls is by itself, share of its delays that does not depend on the processors' speed).
     """
 
     plan: Plan
-    entries: Mapping[str, tuple[tuple[int, float], ...]]
+    entries: Mapping[str, tuple[tuple[int, float, float], ...]]
 
     @classmethod
     def of(
@@ -90,30 +90,34 @@ class Universe:
                 window and not into the next.
         """
         doses: list[Dose] = []
-        entries: dict[str, list[tuple[int, float]]] = {}
+        entries: dict[str, list[tuple[int, float, float]]] = {}
         for known in discovery.functions:
             function = known if waits else known.computing()
             for code in function.codes:
-                watching = 0.0
+                watching, steady = 0.0, 1.0
                 if delay_ns:
                     sites: tuple[Site, ...] = (Site("entry", -1, "gil", delay_ns),)
                 else:
                     placed = _placed(code, longest_s)
                     sites = _sites(placed, 1.0)
+                    steady = code.spent_s[2] / max(sum(code.spent_s), 1e-12)
                     if _needs_native_calls(placed) and code.slowed > 0.0:
                         watching = code.slowed * code.spent_s[0] / sum(code.spent_s)
                 if sites:
-                    entries.setdefault(function.target, []).append((len(doses), watching))
+                    entries.setdefault(function.target, []).append((len(doses), watching, steady))
                     doses.append(Dose(function.target, code.line, sites))
         plan = Plan(doses=tuple(doses), live=True, event_ns=event_ns, **point.of_plan())
         return cls(plan, {target: tuple(of_target) for target, of_target in entries.items()})
 
-    def doses(self, targets: Iterable[str], dose: float) -> dict[int, float]:
-        """What the entries of the plan are multiplied by when these targets get a dose."""
+    def doses(self, targets: Iterable[str], dose: float, slower: float = 1.0) -> dict[int, float]:
+        """What the entries of the plan are multiplied by when these targets get a dose.
+
+        ``slower``: how many times as long the same work takes by now as when it was discovered.
+        """
         return {
-            entry: max(0.0, dose - watching)
+            entry: max(0.0, dose * (steady + (1.0 - steady) * slower) - watching)
             for target in targets
-            for entry, watching in self.entries.get(target, ())
+            for entry, watching, steady in self.entries.get(target, ())
         }
 
 

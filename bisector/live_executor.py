@@ -12,11 +12,13 @@ moment (discovery), and from then on it runs undisturbed but for what each windo
 from __future__ import annotations
 
 import shutil
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from statistics import median
 from typing import Any
 
-from bisector.discovery import Discovery
+from bisector.discovery import MOST_DISTURBED, Discovery
 from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.executor import RunFailed, TargetExecutor, how_it_ended
@@ -52,6 +54,9 @@ COARSE = 1.0
 MOST_LANES = 16
 """More are taken to be of those that come and go."""
 
+RECENT = 8
+"""Undelayed windows by which is judged how fast the processors are by now."""
+
 PIECE = 0.1
 """Share of a window that one delay may last where code has places for more."""
 
@@ -85,6 +90,8 @@ class LiveExecutor(TargetExecutor):
         self._universe: Universe | None = None
         self._settling = Settling()
         self._unit_s = 0.0
+        self._work_s: deque[float] = deque(maxlen=RECENT)
+        """CPU seconds per unit in undelayed windows, the latest."""
 
     def run(self, request: RunRequest) -> RunObserved:
         """Carry out one request.
@@ -114,6 +121,8 @@ class LiveExecutor(TargetExecutor):
                 self._found = None
         elif observed.time_per_unit_s is not None and not request.targets:
             self._unit_s = observed.time_per_unit_s
+            if observed.own_cpu_s is not None:
+                self._work_s.append(observed.own_cpu_s)
 
     def close(self) -> None:
         """End the target."""
@@ -152,7 +161,11 @@ class LiveExecutor(TargetExecutor):
 
     def _window(self, run: LiveRun, request: RunRequest) -> RunObserved:
         universe = self._follow(run, request)
-        doses = universe.doses(request.targets, request.dose) if request.dose > 0.0 else {}
+        doses = (
+            universe.doses(request.targets, request.dose, self._slower)
+            if request.dose > 0.0
+            else {}
+        )
         window = run.measure(doses, request.targets, self._shape(request))
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
@@ -236,6 +249,15 @@ class LiveExecutor(TargetExecutor):
         if self._found is None:
             self._found = discovered(self._first.discoveries.values())
         return self._found
+
+    @property
+    def _slower(self) -> float:
+        """How many times as long the same work takes by now as when it was discovered: doses are
+        shares of what code takes, and processors that others use too change their speed."""
+        usual_s = self._discovery.usual_cpu_s if self._discovery else None
+        if not usual_s or len(self._work_s) < RECENT // 2:
+            return 1.0
+        return min(max(median(self._work_s) / usual_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED)
 
     @property
     def _lanes(self) -> int:

@@ -88,7 +88,7 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "sensitive":
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
-        exceeds = both.bears_out(low, high) is False or _is_in_vain(lab, both, high)
+        exceeds = both.bears_out(low, high) is False or _is_in_vain(lab, both, low, high)
         if trials is both and (fails or exceeds):
             # The larger dose exceeds a slack: its runs say no more, and are noisier than the rest.
             trials = lab.trials()
@@ -146,13 +146,17 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
     return None
 
 
-def _is_in_vain(lab: Lab, trials: Trials, high: Arm) -> bool:
-    """Whether the larger dose shows too much for a bound below ``--min-gain`` and too little for a
-    verdict: as where it exceeds a slack now and then, when the processors are slower."""
-    gain, least = trials.gain(high), lab.settings.min_gain
-    if gain is None or trials.count(high) < VAIN_BLOCKS:
+def _is_in_vain(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
+    """Whether the larger dose shows too much for a bound below ``--min-gain``, and too little for a
+    verdict or what the small dose hardly shows at all: as where it exceeds a slack now and then,
+    when the processors are slower."""
+    small, coarse = trials.gain(low), trials.gain(high)
+    least = lab.settings.min_gain
+    if small is None or coarse is None or trials.count(high) < VAIN_BLOCKS:
         return False
-    return max(0.5 * least, 2.0 * gain.se) < gain.value < 1.5 * least
+    if coarse.value < max(0.5 * least, 2.0 * coarse.se):
+        return False
+    return coarse.value < 1.5 * least or small.value < 0.25 * coarse.value
 
 
 def _check_delivery(lab: Lab, trials: Trials, low: Arm) -> None:

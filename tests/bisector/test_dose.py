@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
-from bisector.dose import doses_of, plan_for, slowed_by_watching
+from bisector.dose import Universe, doses_of, plan_for, slowed_by_watching
 from bisector.observations import RunRequest
+from bisector.point import Point
 
 seconds = st.floats(0.0, 1e-3)
 sites = st.lists(
@@ -159,3 +160,22 @@ def test_plans_by_purpose() -> None:
     assert dose.sites[0].delay_ns == pytest.approx(500_000)
     classic = plan_for(found, RunRequest(4, "search", 1, targets, 1.0, 10_000.0), {})
     assert (classic.rules, classic.delay_ns, classic.doses) == (("m:f",), 10_000.0, ())
+
+
+@pytest.mark.parametrize(("delay_ns", "expected"), [(None, {0: 0.5, 1: 0.25}), (1e3, {0: 0.25})])
+def test_a_dose_of_computing_grows_where_processors_have_become_slower(
+    delay_ns: float | None, expected: dict[int, float]
+) -> None:
+    """What waits goes by the clock, and so does a fixed delay."""
+    computes = function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 0.0))
+    waits = replace(function(SiteProfile("entry", -1, 1.0, 0.0, 0.0, 1e-3)), target="m:g")
+    universe = Universe.of(
+        Discovery((computes, waits)),
+        waits=True,
+        delay_ns=delay_ns,
+        point=Point("m:step"),
+        event_ns={},
+        longest_s=1.0,
+    )
+    doses = universe.doses(("m:f", "m:g"), 0.25, slower=2.0)
+    assert {entry: doses[entry] for entry in expected} == expected

@@ -12,7 +12,7 @@ class ServingConfig:
     ``kernel_s`` is the simulated duration of one decode step on the device. ``pipelined`` says
     whether the next step is launched before the results of the last one have been looked at: then
     sampling and detokenising run in the shadow of a kernel, otherwise between two kernels.
-    ``steps`` is how many of them last about a second.
+    ``steps`` is how many of them last one or two seconds.
     """
 
     kernel_s: float
@@ -29,4 +29,4 @@ class ServingConfig:
         if bound == "python":
             return cls(kernel_s=0.014, pipelined=False, steps=60)
         # Long enough for the host's work to stay in its shadow also where processors are slow.
-        return cls(kernel_s=0.024, pipelined=True, steps=40)
+        return cls(kernel_s=0.032, pipelined=True, steps=60)
