@@ -27,8 +27,9 @@ SURE_RUNS = 8
 """Runs that make a gain hardly above ``--min-gain`` believed: noise that looked small may not be,
 and a search for what is not there is dear."""
 
-VAIN_BLOCKS = 8
-"""Blocks after which a coarse dose that leads nowhere is given up, though it may still do."""
+VAIN_BLOCKS, VAIN_SE = 8, 3.0
+"""Blocks after which a coarse dose that leads nowhere is given up, though it may still do, if what
+it shows is so many standard errors."""
 
 SLACK_RUNS = 2
 LEAST_ADDED, MOST_ADDED = 0.5, 16.0
@@ -154,7 +155,7 @@ def _is_in_vain(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
     least = lab.settings.min_gain
     if small is None or coarse is None or trials.count(high) < VAIN_BLOCKS:
         return False
-    if coarse.value < max(0.5 * least, 2.0 * coarse.se):
+    if coarse.value < max(0.5 * least, VAIN_SE * coarse.se):  # looked at after every block
         return False
     return coarse.value < 1.5 * least or small.value < 0.25 * coarse.value
 
