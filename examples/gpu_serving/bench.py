@@ -20,7 +20,7 @@ def parse_arguments() -> argparse.Namespace:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--bound", choices=("python", "gpu"), default="python")
-    parser.add_argument("--steps", type=int, help="decode steps to measure (default: about a second)")
+    parser.add_argument("--steps", type=int, help="decode steps to measure (default: some 60)")
     parser.add_argument("--warmup", type=int, default=5, help="decode steps before it")
     return parser.parse_args()
 
