@@ -35,7 +35,7 @@ cases accuracy: BUDGET = 120s
 cases: environment
 	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
-# The demonstration again and again, with 20 seeds in both modes: about 20 minutes.
+# The demonstration again and again, with 20 seeds in both modes: about half an hour.
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
 

@@ -73,10 +73,11 @@ class Live:
             os.close(pipe)
 
     def _listen(self) -> None:
-        pipe = os.open(self._pipe, os.O_RDONLY | os.O_CLOEXEC)  # until the tool opens it, too
         counters = self._ledger.counters
-        counters[_EAR] = get_ident()
+        counters[_EAR] = get_ident()  # first: from here on others step aside
+        pipe = -1
         try:
+            pipe = os.open(self._pipe, os.O_RDONLY | os.O_CLOEXEC)  # until the tool opens it, too
             while not self._thread.stopping:
                 self._look()
                 if not os.read(pipe, 4096) and not self._thread.stopping:
@@ -84,7 +85,8 @@ class Live:
                     return
         finally:
             counters[_EAR] = 0
-            os.close(pipe)
+            if pipe >= 0:
+                os.close(pipe)
 
     def _look(self) -> None:
         """Do what the page says, and say so."""
