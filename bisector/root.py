@@ -89,8 +89,7 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "sensitive":
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
-        exceeds = both.bears_out(low, high) is False or _is_in_vain(lab, both, low, high)
-        if trials is both and (fails or exceeds):
+        if trials is both and (fails or _exceeds_slack(lab, both, low, high)):
             # The larger dose exceeds a slack: its runs say no more, and are noisier than the rest.
             trials = lab.trials()
             if 0.5 * high.dose > low.dose:
@@ -147,10 +146,12 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
     return None
 
 
-def _is_in_vain(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
-    """Whether the larger dose shows too much for a bound below ``--min-gain``, and too little for a
-    verdict or what the small dose hardly shows at all: as where it exceeds a slack now and then,
-    when the processors are slower."""
+def _exceeds_slack(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
+    """Whether the small dose does not bear the larger one out, or that one shows too much for a
+    bound below ``--min-gain``, and too little for a verdict or what the small one hardly shows at
+    all: as where it exceeds a slack now and then, when the processors are slower."""
+    if trials.bears_out(low, high) is False:
+        return True
     small, coarse = trials.gain(low), trials.gain(high)
     least = lab.settings.min_gain
     if small is None or coarse is None or trials.count(high) < VAIN_BLOCKS:

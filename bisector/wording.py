@@ -171,7 +171,7 @@ class Spoken(NamedTuple):
 
     @property
     def lower(self) -> str:
-        """What several do."""
+        """As in "does not lower"."""
         return self.lowers.removesuffix("s")
 
     def change(self, drop: float) -> str:
