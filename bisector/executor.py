@@ -16,7 +16,6 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from bisector.calibration import Calibration
@@ -35,11 +34,7 @@ from bisector.workload import Workload, usable_cores
 from injector.ledger import ProcessRecord, read_records
 
 TOO_FAST_S = 0.02
-TOO_FAST_SHARE = 0.5
-"""A program whose own work takes less than this, or less than this share of what an empty program
-takes to start and end, did nothing that could be measured."""
-SURELY_LONG_S = 0.5
-EMPTY_RUNS = 3
+"""A program whose own code runs for less than this did nothing that could be measured."""
 TIMEOUT_FACTOR = 10.0
 SHORTEST_TIMEOUT_S = 5.0
 PREPARE_TIMEOUT_S = 600.0
@@ -254,7 +249,7 @@ class RunExecutor(TargetExecutor):
             words = last_words(output.stderr) or last_words(output.stdout)
             raise RunFailed(f"the benchmark {how_it_ended(ended)}{words}")
         self._require_attachment(request, records)
-        self._require_length(request, ended)
+        self._require_length(records, launched_s, ended)
         try:
             if self.metric is None:
                 self.metric = resolve(self.spec, self.settings.lower_is_better, output)
@@ -312,27 +307,20 @@ class RunExecutor(TargetExecutor):
         if errors and request.targets and not any(r.of("target") for r in records):
             raise RunFailed(f"the injector failed in the benchmark: {errors[0]}")
 
-    def _require_length(self, request: RunRequest, ended: Ended) -> None:
-        """Compare the first run with runs of nothing, if there is any doubt."""
-        if self._first_wall_s is not None or ended.wall_s >= SURELY_LONG_S:
+    def _require_length(
+        self, records: list[ProcessRecord], launched_s: float, ended: Ended
+    ) -> None:
+        """By what its processes noted: start-up takes as long as the machine likes."""
+        if self._first_wall_s is not None:
             return
-        empty_s = median(self._empty_run_s(request) for _ in range(EMPTY_RUNS))
-        if ended.wall_s - empty_s < max(TOO_FAST_S, TOO_FAST_SHARE * empty_s):
+        begin_s = min(record.header["start_ns"] for record in records) / 1e9
+        detached = [record.entries[0]["detached_ns"] / 1e9 for record in records]
+        own_s = (max(detached) if all(detached) else launched_s + ended.wall_s) - begin_s
+        if own_s < TOO_FAST_S:
             raise RunFailed(
                 f"the benchmark is too fast to be measured: it takes {ended.wall_s * 1e3:.0f} ms, "
-                f"and an empty program {empty_s * 1e3:.0f} ms; make it do a second of work"
+                f"its own code {own_s * 1e3:.0f} ms of them; make it do a second of work"
             )
-
-    def _empty_run_s(self, request: RunRequest) -> float:
-        launch = Launch(
-            argv=(self.workload.python, "-c", "pass"),
-            cwd=self.workload.cwd,
-            env=self.workload.environment_for(self.slot, self.settings.seed, request.block),
-            stdout=self.slot / "stdout",
-            stderr=self.slot / "stderr",
-            limit_s=SURELY_LONG_S,
-        )
-        return self.warden.run(launch).wall_s
 
     def _window(self, launched_s: float, ended: Ended) -> tuple[float, float] | None:
         """The user's measurement window on the monotonic clock, None where there is none."""

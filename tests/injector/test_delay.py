@@ -130,15 +130,17 @@ def test_a_generator_counts_once_and_pays_each_time_it_resumes(
             yield 1
             yield 2
             yield 3
-        for _ in range(20):
+        for _ in range(2000):
             list(numbers())
     """
     sites = (Site("entry", -1, "gil", 20_000.0), Site("resume", -1, "gil", 10_000.0))
     doses = dose(*sites, line=2, target="__main__:numbers")
     entry = attached(source, Plan(doses=doses, compiled=compiled)).one("target", "__main__:numbers")
-    assert entry["calls"] == 20
-    assert entry["delays"] == pytest.approx(20 + 60, abs=3)
-    assert entry["delayed_ns"] == pytest.approx(20 * 20_000 + 60 * 10_000, rel=0.05)
+    assert entry["calls"] == 2000
+    # A spin that was interrupted has given too much, and those after it less or nothing.
+    assert 2000 < entry["delays"] <= 2000 + 6000
+    asked_ns = 2000 * 20_000 + 6000 * 10_000
+    assert 0.99 * asked_ns <= entry["delayed_ns"] < 1.5 * asked_ns
 
 
 INSIDE = """
