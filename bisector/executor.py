@@ -10,7 +10,6 @@ and so did one whose targets were to be delayed but in which the injector broke.
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from collections.abc import Callable, Mapping
@@ -27,7 +26,7 @@ from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.quantities import format_time
-from bisector.run_directory import unusable
+from bisector.run_directory import clear, unusable
 from bisector.settings import Settings
 from bisector.warden import Ended, Launch, Warden
 from bisector.workload import Workload, usable_cores
@@ -156,7 +155,7 @@ class RunExecutor(TargetExecutor):
             calls_total=sum(e["calls"] for r in records for e in r.of("target")),
             cpu_s=cpu_s,
         )
-        self._clear()
+        clear(self.slot)
         observed = _with_speed(observed)
         self.recall(request, observed)
         return observed
@@ -330,13 +329,6 @@ class RunExecutor(TargetExecutor):
         end_s = ended.started_s + ended.wall_s
         start_s = min(launched_s + warmup_s, end_s)
         return start_s, end_s if duration_s is None else min(start_s + duration_s, end_s)
-
-    def _clear(self) -> None:
-        """Remove what the run wrote; the next one starts in the same, empty slot."""
-        shutil.rmtree(self.slot / "records", ignore_errors=True)
-        (self.slot / "records").mkdir(exist_ok=True)
-        for name in ("stdout", "stderr", "prepare"):
-            (self.slot / name).unlink(missing_ok=True)
 
 
 def _with_speed(observed: RunObserved) -> RunObserved:

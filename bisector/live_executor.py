@@ -11,7 +11,6 @@ moment (discovery), and from then on it runs undisturbed but for what each windo
 
 from __future__ import annotations
 
-import shutil
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -27,6 +26,7 @@ from bisector.live_run import LiveRun, TargetEnded
 from bisector.metric import latency_metric, progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
+from bisector.run_directory import clear
 from bisector.settings import Settings
 from bisector.settling import Settling
 from bisector.unit import NoUnit
@@ -130,6 +130,7 @@ class LiveExecutor(TargetExecutor):
         if self._run is not None:
             run, self._run = self._run, None
             run.close()
+            clear(self.slot)
 
     # -- one request ------------------------------------------------------------------------------
 
@@ -278,7 +279,7 @@ class LiveExecutor(TargetExecutor):
             self._run.look()
             return self._run
         self.close()
-        self._clear()
+        clear(self.slot)
         self._prepare()
         known = bool(self._first.discoveries)
         self._universe = self._universe_for(RunRequest(0, "baseline", 0)) if known else None
@@ -322,7 +323,6 @@ class LiveExecutor(TargetExecutor):
         has_moved = not self._first.is_known or bool(self._run and self._run.units())
         records = any((self.slot / "records").iterdir())
         self.close()
-        self._clear()
         if ended.error is not None:
             raise RunFailed(f"the benchmark could not be started: {ended.error}")
         if ended.stopped == "killed":
@@ -337,10 +337,6 @@ class LiveExecutor(TargetExecutor):
                 f"the progress point {self._first.point.unit} was never called; name a function "
                 "that every unit of work calls"
             )
-
-    def _clear(self) -> None:
-        shutil.rmtree(self.slot / "records", ignore_errors=True)
-        (self.slot / "records").mkdir(exist_ok=True)
 
 
 def _without(window: Window, delivered: Mapping[str, Delivered]) -> float | None:

@@ -134,6 +134,14 @@ class RunDirectory:
         self.close()
 
 
+def clear(slot: Path) -> None:
+    """Remove what a run wrote into its slot, so that the next one starts in an empty one."""
+    shutil.rmtree(slot / "records", ignore_errors=True)
+    (slot / "records").mkdir(exist_ok=True)
+    for name in ("stdout", "stderr", "prepare"):
+        (slot / name).unlink(missing_ok=True)
+
+
 def unusable(path: Path, error: OSError) -> RunDirectoryError:
     """What to say of a directory that the operating system refuses."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

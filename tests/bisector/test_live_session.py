@@ -183,6 +183,14 @@ def test_a_script_without_a_unit_is_measured_in_runs_and_it_is_said(tmp_path):
     assert any("in whole runs, not in windows" in warning for warning in summary["warnings"])
 
 
+def test_nothing_of_the_first_look_is_left_to_the_runs_after_it(tmp_path):
+    bench = tmp_path / "bench.py"
+    bench.write_text("1 + 1\n")
+    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "6s")
+    assert code == 1
+    assert "too fast to be measured" in summary["headline"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
