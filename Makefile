@@ -5,9 +5,8 @@ PYTHON ?= $(firstword $(shell .ci/pythons))
 VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 85s
-PROCESSES ?= process
 
-.PHONY: demo test lint cases accuracy bench-live soak-live clean environment
+.PHONY: demo test test-short lint cases accuracy bench-live soak-live clean environment
 
 demo:
 	@echo "Installing into $(DEMO_VENV) ..."
@@ -17,10 +16,13 @@ demo:
 		echo "speedbump-bisect $$*"; $(DEMO_VENV)/bin/speedbump-bisect "$$@" || status=$$?; \
 	done; exit $$status
 
-# Side by side what starts no processes; then, one after the other, what does. (5: there is none.)
-test: environment
-	$(VENV)/bin/python -m pytest -q -n logical --dist worksteal -m "not process" $(TESTS) || [ $$? = 5 ]
-	$(VENV)/bin/python -m pytest -q -m "$(PROCESSES)" $(TESTS) || [ $$? = 5 ]
+test: test-short
+	$(VENV)/bin/python -m pytest -q -m investigation $(TESTS) || [ $$? = 5 ]
+
+# Side by side, as no test depends on time; whole investigations measure, and have both processors.
+# (5: there is none.)
+test-short: environment
+	$(VENV)/bin/python -m pytest -q -n logical --dist worksteal -m "not investigation" $(TESTS) || [ $$? = 5 ]
 
 lint: environment
 	$(VENV)/bin/ruff check .

@@ -87,7 +87,7 @@ def until(reached, seconds=60.0):
 
 def test_an_endless_program_is_started_once_and_stopped(tmp_path):
     bench = program(tmp_path, 10**9)
-    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "40s")
+    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "20s")
     assert code in (0, 3)
     assert summary["environment"]["mode"] == "live"
     metric = summary["benchmark"]["metric"]
@@ -217,7 +217,7 @@ def test_a_program_that_fails_is_one_sentence(tmp_path):
 def test_a_killed_tool_leaves_the_program_running_and_can_be_resumed(tmp_path):
     bench = program(tmp_path, 3000)
     journal = tmp_path / "run" / "journal.db"
-    tool = start(tmp_path, str(bench), "--budget", "60s", "--seed", "1", "--output", "run")
+    tool = start(tmp_path, str(bench), "--budget", "20s", "--seed", "1", "--output", "run")
     until(lambda: journal.exists() and journal.stat().st_size > 40_000)
     running = pids(tmp_path, "began")[-1]
     assert is_alive(running)
