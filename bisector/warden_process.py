@@ -165,10 +165,12 @@ class Process:
 
     def remains(self, run: Run | None) -> list[int]:
         """Processes of the benchmark that are alive; ended ones are reaped on the way."""
-        _reap(run)
         if self.is_subreaper:
-            return _descendants(os.getpid())
-        return [run.process.pid] if run and _group_lives(run.process.pid) else []
+            alive = _descendants(os.getpid())
+        else:
+            alive = [run.process.pid] if run and _group_lives(run.process.pid) else []
+        _reap(run)  # afterwards: what has ended since is not left behind either
+        return alive
 
     def kill_all(self, run: Run | None) -> Any:
         """Kill until nothing is left; returns the resource usage of the command, if reaped here."""

@@ -19,6 +19,9 @@ def spin_nogil(ns: float, /) -> int:
 def wait(ns: float, /) -> int:
     """Sleep for ``ns``. Returns the nanoseconds slept, usually some 60 µs more than asked for."""
 
+def listen(pipe: int, counters: memoryview[int], /) -> bool:
+    """See `injector.live.listen`. That nobody is left is in the counters before it has the GIL."""
+
 def set_clock(wall_ns: int = ..., cpu_ns: int = ..., /) -> None:
     """For tests: what an Observer's clocks say from now on. Without arguments: the truth again."""
 

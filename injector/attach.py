@@ -92,7 +92,8 @@ class Attachment:
         from .naming import Seen
 
         self._seen = Seen()
-        self._live = Live(self, Control(os.path.join(self._directory, "control")), self.error)
+        control = Control(os.path.join(self._directory, "control"))
+        self._live = Live(self, control, self._core, self.error)
 
     def _follow(self, plan: dict[str, Any]) -> None:
         """Do what the plan says from now on."""

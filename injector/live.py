@@ -41,11 +41,12 @@ class Live:
     """One process' ear. ``attachment`` is told what to do; see `injector.attach.Attachment`."""
 
     def __init__(
-        self, attachment: Any, control: Control, on_error: Callable[[BaseException], None]
+        self, attachment: Any, control: Control, core: Any, on_error: Callable[[BaseException], None]
     ) -> None:
-        """The plan file, as it is now, is taken to be in force."""
+        """The plan file, as it is now, is taken to be in force. ``core``: None for the twin."""
         self._attachment = attachment
         self._control = control
+        self._hears = listen if core is None else core.listen
         self._pipe = ""
         self._plan = control.plan
         self._thread = HiddenThread(self._listen, on_error, self._wake)
@@ -80,8 +81,9 @@ class Live:
             pipe = os.open(self._pipe, os.O_RDONLY | os.O_CLOEXEC)  # until the tool opens it, too
             while not self._thread.stopping:
                 self._look()
-                if not os.read(pipe, 4096) and not self._thread.stopping:
+                if not self._hears(pipe, counters) and not self._thread.stopping:
                     self._attachment.let_go()
+                    counters[_EPOCH] = counters[_SWITCH]
                     return
         finally:
             counters[_EAR] = 0
@@ -99,6 +101,15 @@ class Live:
             self._attachment.follow_plan()
         self._attachment.switch(control)
         counters[_EPOCH] = epoch
+
+
+def listen(pipe: int, counters: memoryview[int]) -> bool:
+    """Until the pipe is written to: True; or nobody is left to write: False.
+
+    The twin of ``counters_listen`` in the core, which lets whoever comes by at an event step aside
+    for that, too.
+    """
+    return bool(os.read(pipe, 4096))
 
 
 def give_way(counters: memoryview[int]) -> None:

@@ -107,6 +107,10 @@ enum { EPOCH = 3, WANTED, TAKEN, SWITCH, EAR };
 /* Let the ear have the GIL until it has followed the switch that it was woken for. */
 void counters_give_way(const struct counters *counters);
 
+/* Be the ear until the pipe is written to, then 1; 0 if nobody is left to write: that counts as a
+   switch, as nobody else can say so. It is said before the GIL is asked for. */
+int counters_listen(const struct counters *counters, int pipe);
+
 /* Whether there is one. */
 static inline int
 counters_switching(const struct counters *counters)

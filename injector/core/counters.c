@@ -1,6 +1,9 @@
 /* The ledger's counters: memory mapped from a file, so that adding to it is recording. */
 #include "core.h"
 
+#include <errno.h>
+#include <unistd.h>
+
 int
 counters_hold(struct counters *counters, PyObject *view)
 {
@@ -54,4 +57,20 @@ counters_give_way(const struct counters *counters)
         && !wait_until_reached(base + EPOCH, base + SWITCH, WAY_NS)) {
         given_up = number;
     }
+}
+
+int
+counters_listen(const struct counters *counters, int pipe)
+{
+    char heard[4096];
+    ssize_t length;
+    Py_BEGIN_ALLOW_THREADS
+    do {
+        length = read(pipe, heard, sizeof(heard));
+    } while (length < 0 && errno == EINTR);
+    if (length <= 0) {
+        __atomic_store_n(counters->base + SWITCH, UINT64_MAX, __ATOMIC_RELEASE);
+    }
+    Py_END_ALLOW_THREADS
+    return length > 0;
 }

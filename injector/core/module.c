@@ -49,9 +49,24 @@ module_set_clock(PyObject *Py_UNUSED(module), PyObject *args)
     Py_RETURN_NONE;
 }
 
+static PyObject *
+module_listen(PyObject *Py_UNUSED(module), PyObject *args)
+{
+    int pipe = -1;
+    PyObject *view = NULL;
+    struct counters counters = {0};
+    if (!PyArg_ParseTuple(args, "iO:listen", &pipe, &view) || counters_hold(&counters, view) < 0) {
+        return NULL;
+    }
+    int goes_on = counters_listen(&counters, pipe);
+    counters_release(&counters);
+    return PyBool_FromLong(goes_on);
+}
+
 static PyMethodDef functions[] = {
     {"spin_gil", module_spin_gil, METH_O, "Compute for ns holding the GIL. Returns the ns spent."},
     {"spin_nogil", module_spin_nogil, METH_O, "Compute for ns without the GIL. Returns the ns spent."},
+    {"listen", module_listen, METH_VARARGS, "Until the pipe is written to: True; nobody is left to write: False."},
     {"set_clock", module_set_clock, METH_VARARGS, "For tests: what the clocks say. None: the truth again."},
     {"wait", module_wait, METH_O, "Sleep for ns. Returns the ns slept, usually 60 us more."},
 #if PY_VERSION_HEX < 0x030C0000

@@ -303,6 +303,27 @@ def test_an_event_loop_that_is_never_idle_follows_at_once(
     assert run.errors() == []
 
 
+def test_an_event_loop_that_is_never_idle_is_let_go_at_once(
+    running: Callable[..., Running], compiled: bool
+) -> None:
+    """The core hears that the tool is gone before it has the GIL, and asks for it."""
+    if not compiled:
+        pytest.skip("the twin waits for the GIL like any thread")
+    run = running(EVENT_LOOP, live(compiled))
+    run.find(1)
+    run.switch({0: 0.1})
+    run.stretch(100, ())
+
+    def delayed() -> int:
+        return sum(e["delays"] for r in read_records(run.slot / "records") for e in r.of("target"))
+
+    before = delayed()
+    run.let_go()
+    time.sleep(1.0)
+    assert delayed() - before <= 30
+    assert run.errors() == []
+
+
 ONE_CALL = """
     import time
     def work():
