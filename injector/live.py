@@ -41,7 +41,11 @@ class Live:
     """One process' ear. ``attachment`` is told what to do; see `injector.attach.Attachment`."""
 
     def __init__(
-        self, attachment: Any, control: Control, core: Any, on_error: Callable[[BaseException], None]
+        self,
+        attachment: Any,
+        control: Control,
+        core: Any,
+        on_error: Callable[[BaseException], None],
     ) -> None:
         """The plan file, as it is now, is taken to be in force. ``core``: None for the twin."""
         self._attachment = attachment
