@@ -39,11 +39,21 @@ then."""
 
 LEAST_UNITS = 7
 LEAST_S = 0.02
-"""A window lasts this many units for each lane, and this long at least.
+"""What is timed lasts this many units for each lane, and this long at least: stretches by which is
+judged how long it takes to settle,"""
+WINDOW = 2
+"""windows so many times as long,"""
+CALIBRATION_WINDOW = 4
+"""and the first undelayed ones, where is read what work usually costs, so many times.
 
-Not longer where it is noisy: disturbances last for some tenths of a second, and what is compared
-has to lie closer together than that.
+Windows are compared with their neighbours, and what disturbs lasts for some tenths of a second:
+where that is what matters, longer ones gain nothing. Where a device sets the pace, the noise is at
+their edges, and shorter ones lose much: measured, half as long have five times the variance in the
+same time.
 """
+
+PER_RUN = 3
+"""Targets that end before they can hold so many have windows as short as can be."""
 
 FEW_CALLS = 3.0
 """Calls in a window below which it is left to chance whether they fall into it."""
@@ -57,11 +67,8 @@ MOST_LANES = 16
 RECENT = 8
 """Undelayed windows by which is judged how fast the processors are by now."""
 
-PIECE = 0.1
+PIECE = 0.05
 """Share of a window that one delay may last where code has places for more."""
-
-CALIBRATION_WINDOW = 4
-"""How many times as long the first undelayed windows are: what work usually costs is read there."""
 
 ROOM = 1 << 18
 """Pieces of code that can be dosed: as many as a process can name."""
@@ -89,6 +96,8 @@ class LiveExecutor(TargetExecutor):
         self._universes: dict[bool, Universe] = {}
         self._universe: Universe | None = None
         self._settling = Settling()
+        self._run_units = 0
+        """What the longest of the targets that have ended had done; 0 while none has."""
         self._unit_s = 0.0
         self._work_s: deque[float] = deque(maxlen=RECENT)
         """CPU seconds per unit in undelayed windows, the latest."""
@@ -167,7 +176,12 @@ class LiveExecutor(TargetExecutor):
             if request.dose > 0.0
             else {}
         )
-        window = run.measure(doses, request.targets, self._shape(request))
+        shape = self._shape(request, WINDOW)
+        if request.purpose in ("discard", "baseline"):
+            shape = self._shape(request, CALIBRATION_WINDOW)
+        elif self._run_units and PER_RUN * (shape.settle + shape.units) > self._run_units:
+            shape = self._shape(request, 1)
+        window = run.measure(doses, request.targets, shape)
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
         delivered = self._delivered(window, request)
@@ -233,15 +247,14 @@ class LiveExecutor(TargetExecutor):
             )
         return universe
 
-    def _shape(self, request: RunRequest) -> Shape:
-        """How long a window is."""
+    def _shape(self, request: RunRequest, times: int) -> Shape:
+        """Of what is timed, so many times as long as can be."""
         # Code that takes (1 + dose) times as long makes the unit take as many times at most.
         patience_s = max(PATIENCE_S, PATIENCE_UNITS * self._unit_s * (1.0 + request.dose))
-        longer = CALIBRATION_WINDOW if request.purpose in ("discard", "baseline") else 1
         return Shape(
             self._settling.units or SETTLE_UNITS * self._lanes,
-            longer * LEAST_UNITS * self._lanes,
-            longer * LEAST_S,
+            times * LEAST_UNITS * self._lanes,
+            times * LEAST_S,
             patience_s,
         )
 
@@ -290,7 +303,7 @@ class LiveExecutor(TargetExecutor):
             request = RunRequest(0, "search", 0, dose=COARSE)
             universe = self._follow(run, request)
             doses = universe.doses(universe.entries, COARSE)
-            self._settling.measure(run, doses, self._shape(request))
+            self._settling.measure(run, doses, self._shape(request, 1))
         self._is_ready = True
         return run
 
@@ -320,7 +333,9 @@ class LiveExecutor(TargetExecutor):
             Interrupted: it was stopped on the user's request.
         """
         output, errors = tail(self.slot / "stdout"), tail(self.slot / "stderr")
-        has_moved = not self._first.is_known or bool(self._run and self._run.units())
+        units = self._run.units() if self._run else 0
+        has_moved = not self._first.is_known or units > 0
+        self._run_units = max(units, self._run_units)
         records = any((self.slot / "records").iterdir())
         self.close()
         if ended.error is not None:
@@ -351,7 +366,7 @@ def _without(window: Window, delivered: Mapping[str, Delivered]) -> float | None
 
 
 def _longest_s(found: Discovery) -> float:
-    return PIECE * max(LEAST_S, LEAST_UNITS * found.time_per_unit_s)
+    return PIECE * WINDOW * max(LEAST_S, LEAST_UNITS * found.time_per_unit_s)
 
 
 def mode_of(settings: Settings) -> str:
