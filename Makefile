@@ -28,7 +28,7 @@ lint: environment
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -q tests/repo
+	$(VENV)/bin/python -m pytest -q -m "not process" tests/repo
 
 # What has to be decided also on a machine that is not quiet.
 cases accuracy: BUDGET = 120s
