@@ -29,4 +29,4 @@ class ServingConfig:
         if bound == "python":
             return cls(kernel_s=0.014, pipelined=False, steps=60)
         # Long enough for the host's work to stay in its shadow also where processors are slow.
-        return cls(kernel_s=0.032, pipelined=True, steps=60)
+        return cls(kernel_s=0.04, pipelined=True, steps=60)
