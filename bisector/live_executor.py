@@ -53,7 +53,7 @@ same time.
 """
 
 PER_RUN = 3
-"""Targets that end before they can hold so many have windows as short as can be."""
+"""Targets that end before they can hold so many have shorter windows."""
 
 FEW_CALLS = 3.0
 """Calls in a window below which it is left to chance whether they fall into it."""
@@ -176,12 +176,7 @@ class LiveExecutor(TargetExecutor):
             if request.dose > 0.0
             else {}
         )
-        shape = self._shape(request, WINDOW)
-        if request.purpose in ("discard", "baseline"):
-            shape = self._shape(request, CALIBRATION_WINDOW)
-        elif self._run_units and PER_RUN * (shape.settle + shape.units) > self._run_units:
-            shape = self._shape(request, 1)
-        window = run.measure(doses, request.targets, shape)
+        window = run.measure(doses, request.targets, self._window_shape(request))
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
         delivered = self._delivered(window, request)
@@ -257,6 +252,14 @@ class LiveExecutor(TargetExecutor):
             times * LEAST_S,
             patience_s,
         )
+
+    def _window_shape(self, request: RunRequest) -> Shape:
+        is_first = request.purpose in ("discard", "baseline")
+        for times in (CALIBRATION_WINDOW, WINDOW) if is_first else (WINDOW,):
+            shape = self._shape(request, times)
+            if not self._run_units or PER_RUN * (shape.settle + shape.units) <= self._run_units:
+                return shape
+        return self._shape(request, 1)
 
     @property
     def _discovery(self) -> Discovery | None:
