@@ -52,7 +52,7 @@ their edges, and shorter ones lose much: measured, half as long have five times 
 same time.
 """
 
-PER_RUN = 3
+PER_RUN = 5
 """Targets that end before they can hold so many have shorter windows."""
 
 FEW_CALLS = 3.0
