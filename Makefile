@@ -19,7 +19,7 @@ demo:
 test: test-short
 	$(VENV)/bin/python -m pytest -q -m investigation $(TESTS) || [ $$? = 5 ]
 
-# Side by side, as no test depends on time; whole investigations measure, and have both processors.
+# Side by side; whole investigations measure, and have both processors to themselves.
 # (5: there is none.)
 test-short: environment
 	$(VENV)/bin/python -m pytest -q -n logical --dist worksteal -m "not investigation" $(TESTS) || [ $$? = 5 ]

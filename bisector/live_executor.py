@@ -48,7 +48,7 @@ CALIBRATION_WINDOW = 4
 
 Windows are compared with their neighbours, and what disturbs lasts for some tenths of a second:
 where that is what matters, longer ones gain nothing. Where a device sets the pace, the noise is at
-their edges, and shorter ones lose much: measured, half as long have five times the variance in the
+their edges, and shorter ones lose much: measured, half as long have four times the variance in the
 same time.
 """
 
