@@ -126,9 +126,9 @@ def _insensitive(summary: Summary) -> str:
     else:
         effect = f"slowing all of it does not {what.lower} {what.noun}"
         text = f"Python is not the bottleneck: {effect}."
-    if root and root.estimated_gain:
-        bound = at_most(root.estimated_gain.ci95[1])
-        text += f" Making all of it free would gain at most {bound}."
+    most = summary.certificate.complete.complement_gain_upper95
+    if most is not None:
+        text += f" Making all of it free would gain at most {at_most(most)}."
     if summary.unresolved:
         n = sum(u.functions for u in summary.unresolved)
         text += f" {counted(n, 'function')} could not be tested."

@@ -44,7 +44,8 @@ judged how long it takes to settle,"""
 WINDOW = 2
 """windows so many times as long,"""
 CALIBRATION_WINDOW = 4
-"""and the first undelayed ones, where is read what work usually costs, so many times.
+"""and the first undelayed ones, where is read what work usually costs, so many times; units for
+each of several lanes count as such times already.
 
 Windows are compared with their neighbours, and what disturbs lasts for some tenths of a second:
 where that is what matters, longer ones gain nothing. Where a device sets the pace, the noise is at
@@ -248,7 +249,7 @@ class LiveExecutor(TargetExecutor):
         patience_s = max(PATIENCE_S, PATIENCE_UNITS * self._unit_s * (1.0 + request.dose))
         return Shape(
             self._settling.units or SETTLE_UNITS * self._lanes,
-            times * LEAST_UNITS * self._lanes,
+            max(times, self._lanes) * LEAST_UNITS,
             times * LEAST_S,
             patience_s,
         )

@@ -20,7 +20,10 @@ from investigation import ROOT, Investigation, investigate
 from judgement import reported
 
 EXAMPLES = ROOT / "examples"
-ENDLESS = {"web_service": ("--requests", "10000000")}
+ENDLESS = {
+    "web_service": ("--requests", "10000000"),
+    "worker_pipeline": ("--blocks", "10000000"),
+}
 """What lets an example run for as long as it is looked at, where it would end too soon for that."""
 
 NEEDED = 0.95
@@ -46,9 +49,15 @@ def outcome(done: Investigation, truth: dict[str, Any]) -> tuple[str, str]:
     names = ", ".join(sorted(name.partition(":")[2] for name in found)) or "-"
     if found - set(truth["sensitive"]):
         return "hidden reported", names
-    if done.summary["verdict"] == truth["verdict"] and found == set(truth["sensitive"]):
-        return "exact", names
-    return done.summary["verdict"], names
+    if done.summary["verdict"] != truth["verdict"] or found != set(truth["sensitive"]):
+        return done.summary["verdict"], names
+    together = set(truth.get("co_critical", ()))
+    apart = [
+        e
+        for e in done.summary["sensitive"]
+        if together - set(e["co_critical_with"]) - {e["target"]}
+    ]
+    return ("not co-critical" if apart else "exact"), names
 
 
 def measure(mode: str, truth: dict[str, Any], arguments: argparse.Namespace) -> bool:

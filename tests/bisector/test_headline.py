@@ -8,7 +8,7 @@ import answers
 import pytest
 from answers import CONTEXT
 
-from bisector.answer import Certificate
+from bisector.answer import Certificate, Interval
 from bisector.schema import Metric
 from bisector.summary import MetricInfo, summarize
 from bisector.wording import (
@@ -59,6 +59,14 @@ def test_device_bound_gives_the_slack():
         "Python is not the bottleneck: it could be 5.20 ms per token slower before throughput "
         "falls. Making all of it free would gain at most 1.4%."
     )
+
+
+def test_what_all_python_could_gain_is_bounded_by_the_dose_that_bounds_it_best():
+    """Of the root the small dose is shown, which after few runs says little; a larger one
+    decided."""
+    wide = replace(answers.GPU_BOUND.root, gain=Interval(0.0, -0.17, 0.17))
+    text = says(replace(answers.GPU_BOUND, root=wide))
+    assert "would gain at most 1.4%." in text
 
 
 LATENCY = replace(

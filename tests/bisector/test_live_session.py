@@ -121,7 +121,7 @@ JOBS = """
     from bisector import begin, end, progress
     def compute():
         total = 0
-        for index in range(20_000):
+        for index in range(60_000):
             total += index
         return total
     async def work():
@@ -159,9 +159,8 @@ def test_a_latency_of_jobs_side_by_side_is_measured_and_shared_out(tmp_path):
     assert "in flight" in metric["source"]
     (found,) = summary["sensitive"]
     assert found["target"] == "__main__:compute"
-    lo, hi = found["estimated_gain"]["ci95"]
-    assert lo < 1.0
-    assert hi > 0.7
+    # All but the event loop, give or take what the processor's speed does to a dose.
+    assert 0.7 < found["estimated_gain"]["estimate"] < 1.15
     # Of a unit's share of time, which is the latency over the number in flight.
     assert found["own_cpu_ns_per_unit"] / 1e9 < 1.3 * summary["baseline"]["time_per_unit_s"]
 
