@@ -20,7 +20,7 @@ from bisector.events import PhaseBegan
 from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.search import publish, search, warn_of_amplification
-from bisector.statistics import holm, sequence_p_value
+from bisector.statistics import CONTROL, holm, sequence_p_value
 from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
 
@@ -386,7 +386,7 @@ def _noise(lab: Lab) -> float:
     """Noise of one run, by undelayed and by slowed ones."""
     sigma = lab.baseline.fit().sigma
     slowed = lab.finalists.trials
-    return max(sigma, slowed.fit().sigma) if slowed is not None else sigma
+    return max(sigma, slowed.fit().sigma) if slowed and slowed.count(CONTROL) else sigma
 
 
 def _gain(lab: Lab) -> float:

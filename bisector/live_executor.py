@@ -22,6 +22,7 @@ from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.executor import RunFailed, TargetExecutor, how_it_ended
 from bisector.first_look import FirstLook
+from bisector.lengths import Lengths, longest_delay_s
 from bisector.live_run import LiveRun, TargetEnded
 from bisector.metric import latency_metric, progress_metric
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
@@ -31,30 +32,7 @@ from bisector.settings import Settings
 from bisector.settling import Settling
 from bisector.unit import NoUnit
 from bisector.warden import Ended, Launch
-from bisector.window import NotMeasured, Shape, Window
-
-SETTLE_UNITS = 2
-"""Units that are let pass after a switch, for each lane: what was begun under other doses is over
-then."""
-
-LEAST_UNITS = 7
-LEAST_S = 0.02
-"""What is timed lasts this many units for each lane, and this long at least: stretches by which is
-judged how long it takes to settle,"""
-WINDOW = 2
-"""windows so many times as long,"""
-CALIBRATION_WINDOW = 4
-"""and the first undelayed ones, where is read what work usually costs, so many times; units for
-each of several lanes count as such times already.
-
-Windows are compared with their neighbours, and what disturbs lasts for some tenths of a second:
-where that is what matters, longer ones gain nothing. Where a device sets the pace, the noise is at
-their edges, and shorter ones lose much: measured, half as long have four times the variance in the
-same time.
-"""
-
-PER_RUN = 5
-"""Targets that end before they can hold so many have shorter windows."""
+from bisector.window import NotMeasured, Window
 
 FEW_CALLS = 3.0
 """Calls in a window below which it is left to chance whether they fall into it."""
@@ -68,14 +46,9 @@ MOST_LANES = 16
 RECENT = 8
 """Undelayed windows by which is judged how fast the processors are by now."""
 
-PIECE = 0.05
-"""Share of a window that one delay may last where code has places for more."""
-
 ROOM = 1 << 18
 """Pieces of code that can be dosed: as many as a process can name."""
 
-PATIENCE_S = 5.0
-PATIENCE_UNITS = 40.0
 RESTARTS = 3
 """How often in a row a target may end before a window was had, or something else learnt."""
 
@@ -177,7 +150,9 @@ class LiveExecutor(TargetExecutor):
             if request.dose > 0.0
             else {}
         )
-        window = run.measure(doses, request.targets, self._window_shape(request))
+        is_first = request.purpose in ("discard", "baseline")
+        shape = self._lengths.window(request.dose, is_first)
+        window = run.measure(doses, request.targets, shape)
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
         delivered = self._delivered(window, request)
@@ -209,7 +184,10 @@ class LiveExecutor(TargetExecutor):
         than a few are to be expected, as many are taken as there would be on average.
         """
         placed = self._discovery
-        slowed = slowed_by_watching(placed, request, _longest_s(placed)) if placed else {}
+        slowed = {}
+        if placed:
+            longest_s = longest_delay_s(placed.time_per_unit_s)
+            slowed = slowed_by_watching(placed, request, longest_s)
         expected = {
             function.target: function.calls * window.units
             for function in (placed.functions if placed else ())
@@ -239,28 +217,15 @@ class LiveExecutor(TargetExecutor):
                 delay_ns=self.settings.delay_ns,
                 point=self._first.point,
                 event_ns=self.calibration.event_ns,
-                longest_s=_longest_s(placed),
+                longest_s=longest_delay_s(placed.time_per_unit_s),
             )
         return universe
 
-    def _shape(self, request: RunRequest, times: int) -> Shape:
-        """Of what is timed, so many times as long as can be."""
-        # Code that takes (1 + dose) times as long makes the unit take as many times at most.
-        patience_s = max(PATIENCE_S, PATIENCE_UNITS * self._unit_s * (1.0 + request.dose))
-        return Shape(
-            self._settling.units or SETTLE_UNITS * self._lanes,
-            max(times, self._lanes) * LEAST_UNITS,
-            times * LEAST_S,
-            patience_s,
-        )
-
-    def _window_shape(self, request: RunRequest) -> Shape:
-        is_first = request.purpose in ("discard", "baseline")
-        for times in (CALIBRATION_WINDOW, WINDOW) if is_first else (WINDOW,):
-            shape = self._shape(request, times)
-            if not self._run_units or PER_RUN * (shape.settle + shape.units) <= self._run_units:
-                return shape
-        return self._shape(request, 1)
+    @property
+    def _lengths(self) -> Lengths:
+        found = self._discovery
+        lanes = min(max(found.lanes, 1), MOST_LANES) if found else 1
+        return Lengths(lanes, self._settling.units, self._run_units, self._unit_s)
 
     @property
     def _discovery(self) -> Discovery | None:
@@ -276,12 +241,6 @@ class LiveExecutor(TargetExecutor):
         if not usual_s or len(self._work_s) < RECENT // 2:
             return 1.0
         return min(max(median(self._work_s) / usual_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED)
-
-    @property
-    def _lanes(self) -> int:
-        """Lanes that may work on units side by side: each is to complete some in a window."""
-        found = self._discovery
-        return min(max(found.lanes, 1), MOST_LANES) if found else 1
 
     # -- the target's life ------------------------------------------------------------------------
 
@@ -307,7 +266,7 @@ class LiveExecutor(TargetExecutor):
             request = RunRequest(0, "search", 0, dose=COARSE)
             universe = self._follow(run, request)
             doses = universe.doses(universe.entries, COARSE)
-            self._settling.measure(run, doses, self._shape(request, 1))
+            self._settling.measure(run, doses, self._lengths.stretch(COARSE))
         self._is_ready = True
         return run
 
@@ -367,10 +326,6 @@ def _without(window: Window, delivered: Mapping[str, Delivered]) -> float | None
         for known in (window.delivered, delivered)
     )
     return max(window.own_cpu_s - (with_watching - counted) / 1e9, 0.0)
-
-
-def _longest_s(found: Discovery) -> float:
-    return PIECE * WINDOW * max(LEAST_S, LEAST_UNITS * found.time_per_unit_s)
 
 
 def mode_of(settings: Settings) -> str:

@@ -9,7 +9,7 @@ exceeds the slack. There is no other question before this one is answered: it ha
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 
 from bisector.answer import Certificate, Effect, Pruned
@@ -31,10 +31,14 @@ VAIN_BLOCKS, VAIN_SE = 8, 3.0
 """Blocks after which a coarse dose that leads nowhere is given up, though it may still do, if what
 it shows is so many standard errors."""
 
+SMALLER = 0.3
+"""Share of the small dose that is tried where that one shows an effect, but a larger one so much
+more that a slack which the small one exceeds would explain both."""
+
 SLACK_RUNS = 2
-LEAST_ADDED, MOST_ADDED = 0.5, 16.0
-"""What Python's work is made longer by in search of the slack, relative to the time per unit:
-at first, and at most."""
+FINEST_ADDED, FIRST_ADDED, MOST_ADDED = 0.1, 0.5, 16.0
+"""What Python's work is made longer by in search of the slack, relative to the time per unit: at
+least, at first, and at most."""
 
 IMPLAUSIBLE = -0.1
 """A gain that is surely less is not believed: slowed code may free something, but not so much."""
@@ -87,6 +91,8 @@ def judge_root(lab: Lab) -> Steps:
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
         if verdict == "sensitive":
+            if low.dose < lab.base_dose and trials.count(high):
+                _publish(lab, trials, high, (low,))  # on the same line, and more exact
             lab.emit(NodeJudged(ROOT, len(lab.everything), verdict, _root(lab).gain))
             return
         if trials is both and (fails or _exceeds_slack(lab, both, low, high)):
@@ -94,6 +100,9 @@ def judge_root(lab: Lab) -> Steps:
             trials = lab.trials()
             if 0.5 * high.dose > low.dose:
                 both, high = trials, replace(high, dose=0.5 * high.dose)
+        elif trials is not both and low.dose == lab.base_dose and _is_sure(lab, trials, low):
+            both = trials = lab.trials()
+            low, high = replace(low, dose=SMALLER * low.dose), low
 
 
 def _root(lab: Lab) -> Effect:
@@ -128,15 +137,13 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
         return "insensitive"
     larger = both.points((high,)) if both.count(high) else []
     response = respond([*trials.points((low,)), *larger])
-    sure = at_low.lo > (least if trials.count(low) < SURE_RUNS else 0.0)
+    sure = _is_sure(lab, trials, low)
     if response.shape == "threshold":
         # Convex: what the small dose shows is an upper bound, so it must be clear by itself, and
         # more than what a hinge inside the small dose would leave of it.
         injected = trials.injected_s(low) * 1e9
-        if sure and response.slack < 0.5 * injected and at_low.estimate >= least:
-            return "sensitive"
-        return None
-    if sure and at_low.estimate >= least:
+        return "sensitive" if sure and response.slack < 0.5 * injected else None
+    if sure:
         return "sensitive"
     if at_high is not None and at_high.lo > least and response.shape in ("linear", "sublinear"):
         gain = trials.gain(low)
@@ -144,6 +151,15 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
         if gain is not None and gain.value > 2.0 * gain.se and gain.value >= least:
             return "sensitive"
     return None
+
+
+def _is_sure(lab: Lab, trials: Trials, arm: Arm) -> bool:
+    """Whether an arm clearly lowers throughput, and by what matters."""
+    alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
+    bounds = trials.bounds(arm, alpha, least)
+    if bounds is None or bounds.estimate < least:
+        return False
+    return bounds.lo > (least if trials.count(arm) < SURE_RUNS else 0.0)
 
 
 def _exceeds_slack(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
@@ -218,32 +234,31 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
     the hinge.
 
     Only what the functions compute is slowed, since waits that are lengthened without end stop
-    being absorbed by what they wait for. These runs are fitted apart: beyond the hinge Python's
-    own noise shows, which would blur the bounds of the doses that showed nothing.
+    being absorbed by what they wait for: what doses with waits did says nothing about slack. These
+    runs are fitted apart: beyond the hinge Python's own noise shows, which would blur the bounds of
+    the doses that showed nothing.
     """
+    lab.know(root=replace(_root(lab), slack_ns_per_unit=None))
     work_s = lab.computing.per_unit_s(lab.everything)
     if work_s <= 0.0:
         return
     beyond = lab.trials(lab.computing)
-    arms: list[Arm] = []
-    added_s, positive = LEAST_ADDED * lab.time_per_unit_s, 0
+    arms: dict[float, Arm] = {}
+    falls: dict[float, bool] = {}
     try:
-        while positive < 2 and added_s <= MOST_ADDED * lab.time_per_unit_s:
-            arm = Arm(lab.everything, added_s / work_s, waits=False)
+        while (added := _next_added(falls)) is not None:
+            arm = Arm(lab.everything, added * lab.time_per_unit_s / work_s, waits=False)
             yield from lab.run_block(beyond, [arm] * SLACK_RUNS, "sweep")
             if beyond.count(arm) == 0:
                 break
-            arms.append(arm)
-            effect = beyond.fit().effect(arm)
-            if effect.value > max(4.0 * effect.se, 0.02):
-                positive += 1
-                added_s *= 1.5
-            else:
-                added_s *= 2.0
+            arms[added] = arm
+            for each, known in arms.items():
+                effect = beyond.fit().effect(known)
+                falls[each] = effect.value > max(4.0 * effect.se, 0.02)
     except BudgetOver:
         pass
     root = _root(lab)
-    tried = tuple(arm for arm in arms if beyond.count(arm))
+    tried = tuple(arms.values())
     if not tried:
         return
     response = respond(
@@ -263,6 +278,21 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
         )
     elif response.slack > 0.0:
         lab.know(root=replace(_root(lab), slack_ns_per_unit=response.slack))
+
+
+def _next_added(falls: Mapping[float, bool]) -> float | None:
+    """What to add to Python's work next, relative to the time per unit; None when there is enough.
+
+    Args:
+        falls: what was added so far, and whether throughput fell by it.
+    """
+    if not falls:
+        return FIRST_ADDED
+    least, most, positive = min(falls), max(falls), sum(falls.values())
+    if positive < 2:
+        more = (1.5 if positive else 2.0) * most
+        return more if more <= MOST_ADDED else None
+    return 0.5 * least if falls[least] and 0.5 * least >= FINEST_ADDED else None
 
 
 def _as_if_undisturbed(found: Discovery | None, trials: Trials, arm: Arm, point: Point) -> Point:

@@ -318,8 +318,10 @@ class Trials:
         """Whether this is probably hidden code that leaks a little: its gain is below ``limit``,
         and most of its own time does not matter."""
         gain = self.gain(arm)
+        if gain is None:
+            return False
         own = self.own.per_unit_s(arm.targets) / max(self.fit().level(CONTROL).value, 1e-12)
-        return gain is not None and gain.value + gain.se < min(limit, LEAK * own)
+        return gain.value + gain.se < min(limit, LEAK * own)
 
     def bears_out(self, low: Arm, high: Arm, apart: float = TOLD_APART) -> bool | None:
         """Whether a small dose shows at least half of what a straight line to a coarse one says.

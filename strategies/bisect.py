@@ -41,8 +41,6 @@ class BestFirstBisection(TaskStrategy):
             self.problem.gain_lo,
             self.problem.gain_hi,
         )
-        if len(self.order) == 1:
-            return self.explore(self.order, whole, measured=False)
         return self.explore(self.order, whole, measured=True)
 
     def explore(self, names: tuple[str, ...], known: Outcome, *, measured: bool) -> Step:

@@ -86,6 +86,57 @@ def test_hidden_python_is_insensitive_with_its_slack() -> None:
     assert result.certificate.complete
 
 
+def test_a_slack_smaller_than_what_is_added_first_is_found_from_below() -> None:
+    program = Program(
+        {"device": {"gpu:sleep": 6 * MS}, "python": {f"p:f{i}": 0.45 * MS for i in range(10)}},
+        noise=0.002,
+    )
+    result = answer(program, exclude=("gpu:*",))
+    assert result.verdict == "insensitive"
+    assert result.root is not None
+    assert result.root.slack_ns_per_unit == pytest.approx(1.5e6, rel=0.1)
+    assert result.root.curve[1].injected_ns_per_unit < 1.5e6
+
+
+def test_delayed_waits_that_are_absorbed_are_no_slack() -> None:
+    """Slowed by a quarter it waits as long as before; its work made longer always shows."""
+
+    class Absorbing(Program):
+        def run(self, request: RunRequest) -> RunObserved:
+            observed = super().run(request)
+            if request.waits or not request.targets or observed.time_per_unit_s is None:
+                return observed
+            return replace(observed, time_per_unit_s=1.1 * observed.time_per_unit_s)
+
+    lanes = {"device": {"gpu:sleep": 20 * MS}, "python": {"p:f": 2 * MS}}
+    result = answer(Absorbing(lanes, noise=0.002), exclude=("gpu:*",))
+    assert result.verdict == "insensitive"
+    assert result.root is not None
+    assert result.root.slack_ns_per_unit is None
+
+
+def test_small_critical_code_behind_a_slack_that_half_the_base_dose_more_exceeds() -> None:
+    """What the base dose shows may then be the small code, or what exceeds a slack within it."""
+    lanes = {
+        "device": {"native:kernel": 12 * MS, "m:post": 1.8 * MS},
+        "python": {"m:prepare": 8.5 * MS, "m:post": 1.8 * MS},
+    }
+    result = answer(Program(lanes, noise=0.004), exclude=("native:*",))
+    assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
+    assert found(result) == {"m:post"}
+    lanes["device"].pop("m:post"), lanes["python"].pop("m:post")
+    lanes["python"]["m:prepare"] = 10.5 * MS
+    assert found(answer(Program(lanes, noise=0.004), exclude=("native:*",))) == set()
+
+
+def test_nothing_is_kept_back_for_a_certificate_while_there_is_nothing_to_certify() -> None:
+    own = {f"m{i}:f{i}": 0.05 * MS for i in range(20)}
+    program = Program({"main": {**own, "a:critical": 5 * MS}}, noise=0.03, start_up_s=1.0)
+    result = answer(program, budget_s=35.0)
+    assert result.stop_reason == "budget"
+    assert program.elapsed_s > 0.9 * 35.0
+
+
 def test_hidden_code_whose_slack_a_coarse_dose_exceeds_is_not_reported() -> None:
     program = Program(
         {"critical": {"c:c": 5 * MS}, "hidden": {"h:h": 4 * MS}, "more": {"m:m": 3 * MS}},

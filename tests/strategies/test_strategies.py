@@ -78,6 +78,12 @@ def test_bisection_needs_about_k_log_n_probes(n: int, k: int) -> None:
     assert probes <= 2 * len(planted) * math.ceil(math.log2(n))
 
 
+def test_the_only_item_is_what_all_items_together_are_known_to_matter_by() -> None:
+    gain = additive({"m0:f0": 0.1})
+    result, probes = solve("bisect", problem(1, gain), gain)
+    assert (found(result), probes) == ({frozenset(("m0:f0",))}, 0)
+
+
 def test_two_redundant_items_are_found_together() -> None:
     pair = {"m1:f1", "m5:f5"}
 
