@@ -19,7 +19,7 @@ from bisector.answer import Certificate, Effect, Finding
 from bisector.events import PhaseBegan
 from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import BudgetOver, Lab, Steps
-from bisector.search import publish, search, warn_of_amplification
+from bisector.search import MASS_MARGIN, publish, search, warn_of_amplification
 from bisector.statistics import CONTROL, holm, sequence_p_value
 from bisector.sweep import sweep
 from bisector.trials import CERTAINLY_APART, Arm
@@ -289,9 +289,12 @@ class _Attempt:
         bounds = trials.bounds(self.rest, 0.1, lab.settings.threshold)
         if bounds is None:
             return True, 0.0, 0.0
-        effect_hi = max(bounds.hi, 0.0) * trials.dose(self.rest)
+        # Code cannot gain more than the time it takes, whatever noise leaves possible.
+        mass = lab.mass()
+        hi = min(bounds.hi, MASS_MARGIN * sum(mass[target] for target in self.complement))
+        effect_hi = max(hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
-        complete = True if bounds.hi < limit else (False if bounds.lo > limit else None)
+        complete = False if bounds.lo > limit else (True if hi < limit else None)
         room = limit - bounds.estimate
         far = bounds.hi - bounds.estimate > 2.0**0.5 * room  # widths shrink with the root of runs
         unclear = room < 0.0 or (trials.count(self.rest) >= UNCLEAR_RUNS and far)
@@ -301,7 +304,7 @@ class _Attempt:
             if dose != self.rest.dose:
                 self._slow_by(dose, self.complement)
                 complete = None
-        return complete, bounds.hi, effect_hi / (1.0 + effect_hi)
+        return complete, hi, effect_hi / (1.0 + effect_hi)
 
     def _clearest(self, limit: float, *, shows_effect: bool) -> float:
         """The dose at which everything else is soonest told from ``limit``.

@@ -66,6 +66,11 @@ USUAL = Shape(settle=2, units=14, seconds=0.05, patience_s=PATIENCE_S)
 USUAL_WINDOWS = 5
 """Undelayed windows by which is judged how fast the processors are usually."""
 
+COMPARED = Shape(settle=2, units=7, seconds=0.05, patience_s=PATIENCE_S)
+PAIRS = 3
+"""Where looking for places slows code down, how often that is compared with not looking: each look
+is short, and processors that others use too are slower in one than in the other."""
+
 
 class FirstLook:
     """See the module docstring. `look` is repeated with each new target until it has all."""
@@ -86,6 +91,8 @@ class FirstLook:
         that time, time per unit."""
         self._usual: list[Window] = []
         """Undelayed windows."""
+        self._slowdowns: list[float] = []
+        """CPU time of a unit while places are looked for, relative to while nobody looks."""
         self.discoveries: dict[bool, RunObserved] = {}
         """The same as observations, with own times as they usually are."""
 
@@ -104,7 +111,8 @@ class FirstLook:
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
-        return self.is_known + bool(self._warm_units) + len(self._counted) + len(self._usual)
+        counts = (self._counted, self._slowdowns, self._usual)
+        return self.is_known + bool(self._warm_units) + sum(map(len, counts))
 
     def plan(self) -> Plan:
         """What to start a target with."""
@@ -126,6 +134,8 @@ class FirstLook:
         if not (self.discoveries or self._has_counted):
             self._count(run)
             run.follow(self._bare())
+        if not self.discoveries and False in self._counted:
+            self._compare(run)
         run.point = self.point
         if self.discoveries:
             return
@@ -223,6 +233,29 @@ class FirstLook:
             run.follow(_watching(sites=False))
             self._counted[False] = self._stretch(run, sites=False)
 
+    def _compare(self, run: LiveRun) -> None:
+        """How much slower code is while places are looked for; then it runs unwatched.
+
+        Raises:
+            TargetEnded: it ended before that is known.
+        """
+        while len(self._slowdowns) < PAIRS:
+            looking_s = self._cpu_per_unit(run, _watching(sites=True))
+            usual_s = self._cpu_per_unit(run, self._bare())
+            if not looking_s or not usual_s:
+                return
+            self._slowdowns.append(looking_s / usual_s)
+
+    def _cpu_per_unit(self, run: LiveRun, plan: Plan) -> float | None:
+        run.follow(plan)
+        run.pass_units(COMPARED.settle, 0.0, COMPARED.patience_s)
+        units, before_s = run.units(), run.cpu_s()
+        run.pass_units(COMPARED.units, COMPARED.seconds, COMPARED.patience_s)
+        after_s = run.cpu_s()
+        if before_s is None or after_s is None:
+            return None
+        return (after_s - before_s) / (run.units() - units)
+
     def _stretch(self, run: LiveRun, sites: bool) -> tuple[Discovery, float | None, float]:
         """Count a stretch of steady work, or what there was of it.
 
@@ -255,9 +288,13 @@ class FirstLook:
         usual_s = _median_per_unit(self._usual, [window.cpu_s for window in self._usual])
         usual_own_s = _median_per_unit(self._usual, [window.own_cpu_s for window in self._usual])
         for sites, (found, cpu_s, time_per_unit_s) in self._counted.items():
-            # Where looking for places slows code down, the other look says how fast it is.
+            # Where looking for places slows code down, the other look says how fast it is, and both
+            # are as if they had been made at the same time.
             if not (sites and False in self._counted):
                 found = replace(at_speed(found, cpu_s, usual_s), usual_cpu_s=usual_own_s)
+            elif self._slowdowns and usual_s is not None:
+                looking_s = found.watching_s / found.cpu_units
+                found = at_speed(found, cpu_s, median(self._slowdowns) * usual_s - looking_s)
             yield (
                 sites,
                 RunObserved(

@@ -129,6 +129,13 @@ def test_small_critical_code_behind_a_slack_that_half_the_base_dose_more_exceeds
     assert found(answer(Program(lanes, noise=0.004), exclude=("native:*",))) == set()
 
 
+def test_what_takes_next_to_no_time_is_bounded_by_that_time_whatever_the_noise() -> None:
+    program = Program({"main": {"a:critical": 5 * MS, "b:tiny": 0.004 * MS}}, noise=0.1)
+    result = answer(program)
+    assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
+    assert result.certificate.complement_gain_upper95 == pytest.approx(0.001, rel=0.2)
+
+
 def test_nothing_is_kept_back_for_a_certificate_while_there_is_nothing_to_certify() -> None:
     own = {f"m{i}:f{i}": 0.05 * MS for i in range(20)}
     program = Program({"main": {**own, "a:critical": 5 * MS}}, noise=0.03, start_up_s=1.0)
