@@ -20,6 +20,10 @@ from injector.plan import Dose, Plan, Site, State
 NEGLIGIBLE_SHARE = 0.02
 """Sites with less than this share of a code object's own time are folded into its others."""
 
+LEAST_DOSE = 1e-3
+"""What is left of a dose where watching alone is more: code that is not delayed at all is not
+watched, and would be given nothing. What it is given then is counted."""
+
 MINOR_WAIT = 0.1
 """So are waits at sites with less than this share of the longest wait's: now and then a disturbance
 makes a wait look as if it began later in the function than it does. And waits at dense sites are
@@ -115,7 +119,7 @@ class Universe:
         ``slower``: how many times as long the same work takes by now as when it was discovered.
         """
         return {
-            entry: max(0.0, dose * (steady + (1.0 - steady) * slower) - watching)
+            entry: max(LEAST_DOSE, dose * (steady + (1.0 - steady) * slower) - watching)
             for target in targets
             for entry, watching, steady in self.entries.get(target, ())
         }
@@ -169,7 +173,10 @@ def _sites(placed: _Placed, dose: float, slowed: float = 0.0) -> tuple[Site, ...
             site.at,  # type: ignore[arg-type]
             site.offset,
             state,
-            seconds / site.visits * 1e9 * (max(0.0, dose - slowed) if state == "gil" else dose),
+            seconds
+            / site.visits
+            * 1e9
+            * (max(LEAST_DOSE, dose - slowed) if state == "gil" else dose),
             dose if state == "wait" else 0.0,
         )
         for state, rows in placed.items()

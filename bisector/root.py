@@ -82,7 +82,8 @@ def judge_root(lab: Lab) -> Steps:
         if verdict == "insensitive":
             yield from _refuse_fixed_time(lab, both, low, high)
             gain_hi = _tightest(lab, trials, low, high)
-            bounded = lab.pruned(lab.everything, "measured", gain_hi, _root(lab).dose)
+            slowed = lab.everything - _leave_open_what_was_missed(lab, trials, low)
+            bounded = lab.pruned(slowed, "measured", gain_hi, _root(lab).dose)
             _refuse_if_unresolved(
                 lab, bounded, "slowing everything that can be slowed does not lower throughput, but"
             )
@@ -183,6 +184,17 @@ def _check_delivery(lab: Lab, trials: Trials, low: Arm) -> None:
             f"{len(lab.everything)} functions were to be slowed but not one call was delayed: the "
             "code that ran in the discovery run was not run again, or nothing could attach"
         )
+
+
+def _leave_open_what_was_missed(lab: Lab, trials: Trials, arm: Arm) -> frozenset[str]:
+    """What computes for long enough to matter, and of which no call was there to be delayed, for
+    whatever reason: nothing was seen of it."""
+    missed = trials.missed(arm)
+    share = lab.computing.per_unit_s(missed) / lab.time_per_unit_s
+    if share < lab.settings.min_gain:
+        return frozenset()
+    lab.leave_open(missed, "not one of its calls was delayed")
+    return missed
 
 
 def _refuse_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> Steps:

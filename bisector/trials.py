@@ -202,6 +202,11 @@ class Trials:
             self._doses[arm] = known
         return known[1]
 
+    def missed(self, arm: Arm) -> frozenset[str]:
+        """The targets of an arm of which not one call was there to be delayed."""
+        each = self._delivered.get(arm, {})
+        return frozenset(t for t in arm.targets if t not in each or each[t].calls <= 0.0)
+
     def dose_of(self, targets: frozenset[str], arm: Arm) -> float:
         """The dose that some of an arm's targets were given."""
         each = self._delivered.get(arm, {})

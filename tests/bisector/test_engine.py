@@ -115,6 +115,19 @@ def test_delayed_waits_that_are_absorbed_are_no_slack() -> None:
     assert result.root.slack_ns_per_unit is None
 
 
+def test_nothing_is_said_of_code_whose_delays_never_came() -> None:
+    class Undelayed(Program):
+        def run(self, request: RunRequest) -> RunObserved:
+            unslowed = replace(request, targets=request.targets - {"a:critical"})
+            return super().run(unslowed)
+
+    lanes = {"main": {"a:critical": 4 * MS}, "other": {"b:hidden": 1 * MS}}
+    result = answer(Undelayed(lanes, noise=0.003))
+    assert result.verdict == "inconclusive"
+    assert any("a:critical" in note for note in result.certificate.notes)
+    assert [u.reason for u in result.unresolved] == ["not one of its calls was delayed"]
+
+
 def test_small_critical_code_behind_a_slack_that_half_the_base_dose_more_exceeds() -> None:
     """What the base dose shows may then be the small code, or what exceeds a slack within it."""
     lanes = {
