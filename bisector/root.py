@@ -4,7 +4,8 @@ The root is slowed at two doses in every block; a coarse one that exceeds a slac
 smaller one. If even the bound on its gain is below ``--min-gain`` the answer is `insensitive`, and
 larger doses then measure the slack: how much slower Python could be before throughput falls. A
 coarse dose alone never makes it sensitive, since a hidden program turns critical once its delay
-exceeds the slack. There is no other question before this one is answered: it has the whole budget.
+exceeds the slack; where even the base dose may, a smaller one tells. There is no other question
+before this one is answered: it has the whole budget.
 """
 
 from __future__ import annotations

@@ -139,7 +139,7 @@ JOBS = """
 
 def test_a_marked_unit_is_taken_for_the_unit(tmp_path):
     (tmp_path / "bench.py").write_text(dedent(JOBS))
-    code, summary, _ = investigate(tmp_path, "bench.py", "--budget", "20s")
+    code, summary, _ = investigate(tmp_path, "bench.py", "--budget", "12s")
     assert code in (0, 3)
     metric = summary["benchmark"]["metric"]
     assert metric["name"] == "bisector.mark:job"
