@@ -7,6 +7,7 @@ is `bisector.statistics.fit`, on times that no longer know of it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
@@ -45,6 +46,7 @@ class Measurements:
         self.noise = noise
         self._disturbance = disturbance or Disturbance()
         self._runs: list[_Run] = []
+        self._counts: Counter[Hashable] = Counter()
         self._fit: Fit | None = None
         self._fitted_at = 0
 
@@ -69,11 +71,12 @@ class Measurements:
             raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
         known = cpu_s if cpu_s is not None and cpu_s > 0.0 else None
         self._runs.append(_Run(arm, block, time_per_unit_s, known, targets, delay_s))
+        self._counts[arm] += 1
         self._fit = None
 
     def count(self, arm: Hashable) -> int:
         """Runs of an arm so far."""
-        return sum(1 for run in self._runs if run.arm == arm)
+        return self._counts[arm]
 
     def cpu_s(self, arm: Hashable) -> float | None:
         """CPU time of an arm's runs without their delays, on average; None where unknown."""

@@ -12,6 +12,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from bisector.answer import Shape
 from bisector.statistics import t_quantile
 
@@ -95,13 +97,12 @@ def _line(points: Sequence[Point]) -> tuple[float, float]:
 
 def _hinge(points: Sequence[Point]) -> tuple[float, float, float]:
     """Best hinge by a scan over the slack: (slack, slope beyond it, its standard error)."""
-    last = points[-1].x
-    best = (math.inf, 0.0, 0.0, 0.0)
-    for step in range(400):
-        slack = last * step / 400.0
-        beyond = [Point(p.x - slack, p.effect, p.se) for p in points if p.x > slack]
-        slope, se = _line(beyond)
-        loss = _loss(points, slope, slack)
-        if loss < best[0]:
-            best = (loss, slack, slope, se)
-    return best[1], best[2], best[3]
+    x, effect, se = np.array([(p.x, p.effect, p.se) for p in points]).T
+    slacks = x[-1] * np.arange(400) / 400.0
+    beyond = np.maximum(0.0, x - slacks[:, None])
+    weights = np.divide(1.0, se**2, out=np.zeros_like(se), where=se > 0.0)
+    weight = (beyond**2 * weights).sum(axis=1)
+    slopes = (beyond * effect * weights).sum(axis=1) / np.maximum(weight, 1e-300)
+    left = (effect - slopes[:, None] * beyond) / np.maximum(se, 1e-6)
+    best = int(np.argmin((left**2).sum(axis=1)))
+    return float(slacks[best]), float(slopes[best]), float(max(weight[best], 1e-300) ** -0.5)
