@@ -290,8 +290,8 @@ class _Attempt:
         if bounds is None:
             return True, 0.0, 0.0
         # Code cannot gain more than the time it takes, whatever noise leaves possible.
-        mass = lab.mass()
-        hi = min(bounds.hi, MASS_MARGIN * sum(mass[target] for target in self.complement))
+        most = MASS_MARGIN * lab.own.per_unit_s(self.complement) / lab.time_per_unit_s
+        hi = min(bounds.hi, most)
         effect_hi = max(hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
         complete = False if bounds.lo > limit else (True if hi < limit else None)

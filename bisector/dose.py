@@ -119,7 +119,7 @@ class Universe:
         ``slower``: how many times as long the same work takes by now as when it was discovered.
         """
         return {
-            entry: max(LEAST_DOSE, dose * (steady + (1.0 - steady) * slower) - watching)
+            entry: _left_of(dose * (steady + (1.0 - steady) * slower), watching)
             for target in targets
             for entry, watching, steady in self.entries.get(target, ())
         }
@@ -173,15 +173,17 @@ def _sites(placed: _Placed, dose: float, slowed: float = 0.0) -> tuple[Site, ...
             site.at,  # type: ignore[arg-type]
             site.offset,
             state,
-            seconds
-            / site.visits
-            * 1e9
-            * (max(LEAST_DOSE, dose - slowed) if state == "gil" else dose),
+            seconds / site.visits * 1e9 * (_left_of(dose, slowed) if state == "gil" else dose),
             dose if state == "wait" else 0.0,
         )
         for state, rows in placed.items()
         for site, seconds in rows
     )
+
+
+def _left_of(dose: float, watching: float) -> float:
+    """The dose that is left to delays where watching is some of it by itself."""
+    return max(dose - watching, min(dose, LEAST_DOSE))
 
 
 def _needs_native_calls(placed: _Placed) -> bool:

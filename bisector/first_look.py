@@ -247,6 +247,8 @@ class FirstLook:
             self._slowdowns.append(looking_s / usual_s)
 
     def _cpu_per_unit(self, run: LiveRun, plan: Plan) -> float | None:
+        """None where unknown. (Windows take it from progress points, which a plan that watches
+        everything has none of.)"""
         run.follow(plan)
         run.pass_units(COMPARED.settle, 0.0, COMPARED.patience_s)
         units, before_s = run.units(), run.cpu_s()

@@ -257,17 +257,14 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
         return
     beyond = lab.trials(lab.computing)
     arms: dict[float, Arm] = {}
-    falls: dict[float, bool] = {}
+    """By what is added, relative to the time per unit."""
     try:
-        while (added := _next_added(falls)) is not None:
+        while (added := _next_added({a: _falls(beyond, arms[a]) for a in arms})) is not None:
             arm = Arm(lab.everything, added * lab.time_per_unit_s / work_s, waits=False)
             yield from lab.run_block(beyond, [arm] * SLACK_RUNS, "sweep")
             if beyond.count(arm) == 0:
                 break
             arms[added] = arm
-            for each, known in arms.items():
-                effect = beyond.fit().effect(known)
-                falls[each] = effect.value > max(4.0 * effect.se, 0.02)
     except BudgetOver:
         pass
     root = _root(lab)
@@ -291,6 +288,11 @@ def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:
         )
     elif response.slack > 0.0:
         lab.know(root=replace(_root(lab), slack_ns_per_unit=response.slack))
+
+
+def _falls(trials: Trials, arm: Arm) -> bool:
+    effect = trials.fit().effect(arm)
+    return effect.value > max(4.0 * effect.se, 0.02)
 
 
 def _next_added(falls: Mapping[float, bool]) -> float | None:

@@ -123,8 +123,8 @@ def _measure(
     waiting = list(probes)
     while waiting:
         # Nothing is kept back for what is not there yet: then a suspicion is worth more.
-        kept_s = reserve_s(lab) if strategy.result().found else 0.0
-        lab.deadline_s = lab.settings.budget_s - kept_s
+        something = lab.finalists.members or strategy.result().found
+        lab.deadline_s = lab.settings.budget_s - (reserve_s(lab) if something else 0.0)
         fresh = [arms[p] for p in waiting if not _judge(lab, trials, arms[p], p.surely, threshold)]
         if fresh:
             yield from lab.run_block(trials, fresh, "search")

@@ -193,3 +193,4 @@ def test_a_dose_that_watching_alone_exceeds_is_still_given() -> None:
     )
     (dose,) = universe.doses(("m:f",), 0.25).values()
     assert 0.0 < dose < 0.01
+    assert set(universe.doses(("m:f",), 0.0).values()) == {0.0}

@@ -128,7 +128,7 @@ def test_nothing_is_said_of_code_whose_delays_never_came() -> None:
     assert [u.reason for u in result.unresolved] == ["not one of its calls was delayed"]
 
 
-def test_small_critical_code_behind_a_slack_that_half_the_base_dose_more_exceeds() -> None:
+def test_small_critical_code_beside_a_slack_that_twice_the_base_dose_exceeds() -> None:
     """What the base dose shows may then be the small code, or what exceeds a slack within it."""
     lanes = {
         "device": {"native:kernel": 12 * MS, "m:post": 1.8 * MS},
@@ -137,9 +137,8 @@ def test_small_critical_code_behind_a_slack_that_half_the_base_dose_more_exceeds
     result = answer(Program(lanes, noise=0.004), exclude=("native:*",))
     assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
     assert found(result) == {"m:post"}
-    lanes["device"].pop("m:post"), lanes["python"].pop("m:post")
-    lanes["python"]["m:prepare"] = 10.5 * MS
-    assert found(answer(Program(lanes, noise=0.004), exclude=("native:*",))) == set()
+    hidden = {"device": {"native:kernel": 12 * MS}, "python": {"m:prepare": 10.5 * MS}}
+    assert found(answer(Program(hidden, noise=0.004), exclude=("native:*",))) == set()
 
 
 def test_what_takes_next_to_no_time_is_bounded_by_that_time_whatever_the_noise() -> None:
