@@ -14,24 +14,29 @@
 
 /* ---- visits ------------------------------------------------------------------------------------ */
 
-/* The profile function of frames whose native calls are sites. */
+/* Whether code is delayed at sites of which some may be native calls. */
 static int
-on_native_call(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObject *Py_UNUSED(arg))
+listens(PyObject *tracker, PyObject *code)
 {
-    struct delayer *delayer = (struct delayer *)frame_tracker();
-    struct thread *thread = delayer == NULL ? NULL : thread_get(delayer->debtors);
+    struct delayer *delayer = (struct delayer *)tracker;
+    struct target *target = NULL;
+    return delayer->with_sites && record_get(code, delayer->serial, (struct record **)&target) == RECORD
+        && target->open_calls > 0 && target->dose > 0.0;
+}
+
+/* A native call of such a frame. */
+static int
+native(PyObject *tracker, const running *frame, int what, PyObject *Py_UNUSED(called))
+{
+    struct delayer *delayer = (struct delayer *)tracker;
+    struct thread *thread = thread_get(delayer->debtors);
     if (thread == NULL) {
         return 0;
     }
     if (what == PyTrace_C_CALL) {
-        running *frame = object->f_frame;
-        Py_ssize_t unit = running_unit(frame);
-        delayer_site(delayer, (PyObject *)frame->f_code, 2 * unit);
-        thread->native = 1;
+        delayer_site(delayer, (PyObject *)frame->f_code, 2 * running_unit(frame));
     }
-    else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
-        thread->native = 0;
-    }
+    thread->native = what == PyTrace_C_CALL;
     return 0;
 }
 
@@ -169,7 +174,7 @@ watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
 {
     struct delayer *delayer = (struct delayer *)tracker;
     struct target *target = NULL;
-    if (likely(!delayer->with_sites)) {
+    if (likely(!delayer->with_sites && !tstate->cframe->use_tracing)) {
         enum known known =
             record_get((PyObject *)frame->f_code, delayer->serial, (struct record **)&target);
         if (known == NOTHING || (known == RECORD && target->dose == 0.0 && !target->progress)) {
@@ -182,7 +187,7 @@ watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
 const struct frame_watch *
 frame_delay_watch(PyObject *tracker)
 {
-    static const struct frame_watch it = {watch, on_native_call};
+    static const struct frame_watch it = {watch, listens, native};
     return delayer_check(tracker) ? &it : NULL;
 }
 

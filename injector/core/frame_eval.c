@@ -52,22 +52,51 @@ frame_hand_on(PyThreadState *tstate, running *frame, int throwflag)
 
 /* ---- listening --------------------------------------------------------------------------------- */
 
+/* Stop, in a profile function or where the frame's flag is cleared too. */
+static inline void
+leave_alone(PyThreadState *tstate)
+{
+    tstate->c_profilefunc = NULL;
+}
+
+/* The profile function of frames that are listened to. */
+static int
+listener(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObject *called)
+{
+    if (what != PyTrace_C_CALL && what != PyTrace_C_RETURN && what != PyTrace_C_EXCEPTION) {
+        return 0;
+    }
+    PyObject *tracker = Py_XNewRef(active);
+    const running *frame = object->f_frame;
+    int goes_on = tracker != NULL && watching->listens(tracker, (PyObject *)frame->f_code);
+    int answer = 0;
+    if (goes_on || (tracker != NULL && what != PyTrace_C_CALL)) {
+        answer = watching->native(tracker, frame, what, called);
+    }
+    if (!goes_on) {
+        leave_alone(PyThreadState_Get()); /* the interpreter sets the flag by that */
+    }
+    Py_XDECREF(tracker);
+    return answer;
+}
+
 /* Whether nobody else's profiler or tracer is at work in the thread. */
 static inline int
 unwatched(const PyThreadState *tstate)
 {
     return tstate->c_tracefunc == NULL
-        && (tstate->c_profilefunc == NULL || tstate->c_profilefunc == watching->listener);
+        && (tstate->c_profilefunc == NULL || tstate->c_profilefunc == listener);
 }
 
-/* Let the frame that runs go on as it was begun, whatever its callee or itself was. */
+/* Let the frame that runs go on as it was begun, whatever its callee or itself was. If the target has
+ * set a function of its own, now or before, its flag stays. */
 static inline void
 restore(PyThreadState *tstate, _PyCFrame *outer, Py_tracefunc function, uint8_t was_tracing)
 {
-    if (tstate->c_profilefunc == watching->listener && tstate->c_tracefunc == NULL) {
+    if (unwatched(tstate) && (function == listener || function == NULL)) {
         tstate->c_profilefunc = function;
-        outer->use_tracing = was_tracing;
-    } /* else the target has set a function of its own meanwhile: its flag stays */
+        outer->use_tracing = function == NULL ? 0 : was_tracing;
+    }
 }
 
 PyObject *
@@ -75,8 +104,8 @@ frame_run(PyThreadState *tstate, running *frame, int throwflag, int listen)
 {
     _PyCFrame *outer = tstate->cframe;
     uint8_t was_tracing = outer->use_tracing;
-    Py_tracefunc function = tstate->c_profilefunc, listener = watching->listener;
-    int caller_listens = was_tracing && function == listener;
+    Py_tracefunc function = tstate->c_profilefunc;
+    int caller_listens = was_tracing && function == listener && tstate->c_tracefunc == NULL;
     listen = listen && unwatched(tstate);
     if (likely(!listen && !caller_listens)) {
         PyObject *result = frame_hand_on(tstate, frame, throwflag);
@@ -106,8 +135,22 @@ void
 frame_listen(PyThreadState *tstate)
 {
     if (unwatched(tstate)) {
-        tstate->c_profilefunc = watching->listener;
+        tstate->c_profilefunc = listener;
         tstate->cframe->use_tracing = 255;
+    }
+}
+
+/* A callee has ended: what is wanted of the frame that called it may have changed since it began. */
+static inline void
+attend(PyThreadState *tstate, const running *frame)
+{
+    if (frame != NULL && active != NULL && watching->listens(active, (PyObject *)frame->f_code)) {
+        frame_listen(tstate);
+    }
+    else if (unlikely(tstate->cframe->use_tracing) && tstate->c_profilefunc == listener
+             && tstate->c_tracefunc == NULL) {
+        leave_alone(tstate);
+        tstate->cframe->use_tracing = 0;
     }
 }
 
@@ -123,7 +166,10 @@ evaluate(PyThreadState *tstate, running *frame, int throwflag)
         && frame->owner != FRAME_OWNED_BY_GENERATOR) {
         return frame_run(tstate, frame, throwflag, 0); /* makes the generator, and runs nothing of it */
     }
-    return watching->watch(active, tstate, frame, throwflag);
+    const running *caller = tstate->cframe->current_frame;
+    PyObject *result = watching->watch(active, tstate, frame, throwflag);
+    attend(tstate, caller);
+    return result;
 }
 
 PyObject *
@@ -159,7 +205,7 @@ PyObject *
 frame_eval_uninstall(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(none))
 {
     PyInterpreterState *interpreter = PyInterpreterState_Get();
-    Py_CLEAR(active); /* who watches stays: frames that it listens to may still be running */
+    Py_CLEAR(active);
     /* Somebody may have hooked in after us and hands on to us: then we stay, and hand on. */
     if (hooked && _PyInterpreterState_GetEvalFrameFunc(interpreter) == evaluate) {
         _PyInterpreterState_SetEvalFrameFunc(interpreter, before);

@@ -10,12 +10,15 @@
 /* Evaluates any frame but one that only makes a generator, for the tracker that is installed. */
 typedef PyObject *(*frame_watcher)(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag);
 
-/* Who watches for a tracker, and its profile function for the native calls of frames that are listened
- * to. NULL if the tracker is not theirs. */
+/* Who watches for a tracker: evaluates its frames; says whether the native calls of code are to be told
+ * by now; is told of them (as a profile function; 0, or -1 with an exception of the target's). */
 struct frame_watch {
     frame_watcher watch;
-    Py_tracefunc listener;
+    int (*listens)(PyObject *tracker, PyObject *code);
+    int (*native)(PyObject *tracker, const running *frame, int what, PyObject *called);
 };
+
+/* NULL if the tracker is not theirs. */
 const struct frame_watch *frame_delay_watch(PyObject *tracker);
 const struct frame_watch *frame_observe_watch(PyObject *tracker);
 
@@ -25,11 +28,11 @@ PyObject *frame_tracker(void);
 /* Evaluate a frame. A new reference; NULL with an exception. */
 PyObject *frame_hand_on(PyThreadState *tstate, running *frame, int throwflag);
 
-/* The same, with its native calls told to the tracker's listener or not. */
+/* The same, with its native calls told or not. */
 PyObject *frame_run(PyThreadState *tstate, running *frame, int throwflag, int listen);
 
-/* Tell the native calls of the frame that runs in this thread from now on, unless a profiler of the
- * target's is at work there. */
+/* Tell the native calls of the frame that runs in a thread from now on, unless a profiler of the target's
+ * is at work there. */
 void frame_listen(PyThreadState *tstate);
 
 /* Whether a frame goes on instead of beginning. */

@@ -12,10 +12,11 @@
 
 /* Whether the Observer has asked for the CALL events of this code. */
 static int
-armed(struct observer *self, PyObject *code)
+armed(PyObject *tracker, PyObject *code)
 {
     struct record *record = NULL;
-    return record_get(code, self->serial, &record) == RECORD && ((struct function *)record)->armed;
+    return record_get(code, ((struct observer *)tracker)->serial, &record) == RECORD
+        && ((struct function *)record)->armed;
 }
 
 /* ---- plain native code ------------------------------------------------------------------------- */
@@ -68,26 +69,16 @@ is_plain(PyObject *called)
 
 /* ---- events ------------------------------------------------------------------------------------ */
 
-/* The profile function of armed frames. */
+/* A native call of an armed frame. */
 static int
-on_native_call(PyObject *Py_UNUSED(none), PyFrameObject *object, int what, PyObject *called)
+native(PyObject *tracker, const running *frame, int what, PyObject *called)
 {
-    PyObject *tracker = Py_XNewRef(frame_tracker());
     struct observer *self = (struct observer *)tracker;
-    const running *frame = object->f_frame;
     PyObject *code = (PyObject *)frame->f_code;
-    enum answer answer = KEEP;
-    if (self == NULL) {
-        return 0;
-    }
-    if (what == PyTrace_C_CALL) {
-        answer = observer_call(self, code, (int32_t)(2 * running_unit(frame)),
-                               is_plain(called) ? PLAIN_CODE : NATIVE_CODE);
-    }
-    else if (what == PyTrace_C_RETURN || what == PyTrace_C_EXCEPTION) {
-        answer = observer_native_return(self, code);
-    }
-    Py_DECREF(tracker);
+    enum answer answer = what != PyTrace_C_CALL
+                           ? observer_native_return(self, code)
+                           : observer_call(self, code, (int32_t)(2 * running_unit(frame)),
+                                           is_plain(called) ? PLAIN_CODE : NATIVE_CODE);
     return answer == FAILED ? -1 : 0;
 }
 
@@ -164,20 +155,16 @@ watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
 {
     struct observer *self = (struct observer *)tracker;
     PyObject *code = Py_NewRef((PyObject *)frame->f_code);
-    running *caller = tstate->cframe->current_frame;
     Py_INCREF(self);
     uint8_t was_tracing = frame_hide(tstate);
     enum answer answer = begin(self, tstate, frame, throwflag);
     frame_show(tstate, was_tracing);
     PyObject *result = answer == FAILED ? frame_hand_on(tstate, frame, 1) /* unwinds the frame */
-                                        : frame_run(tstate, frame, throwflag, armed(self, code));
+                                        : frame_run(tstate, frame, throwflag, armed(tracker, code));
     if (answer == KEEP && tracker == frame_tracker()) {
         was_tracing = frame_hide(tstate);
         result = end(self, frame, code, result);
         frame_show(tstate, was_tracing);
-        if (caller != NULL && armed(self, (PyObject *)caller->f_code)) {
-            frame_listen(tstate); /* armed since it began */
-        }
     }
     Py_DECREF(self);
     Py_DECREF(code);
@@ -194,7 +181,7 @@ frame_observe_cover(void)
     PyThreadState *tstate = PyInterpreterState_ThreadHead(PyInterpreterState_Get());
     for (; tstate != NULL; tstate = PyThreadState_Next(tstate)) {
         const running *frame = tstate->tracing || tstate->cframe == NULL ? NULL : tstate->cframe->current_frame;
-        if (frame != NULL && armed((struct observer *)tracker, (PyObject *)frame->f_code)) {
+        if (frame != NULL && armed(tracker, (PyObject *)frame->f_code)) {
             frame_listen(tstate);
         }
     }
@@ -203,7 +190,7 @@ frame_observe_cover(void)
 const struct frame_watch *
 frame_observe_watch(PyObject *tracker)
 {
-    static const struct frame_watch it = {watch, on_native_call};
+    static const struct frame_watch it = {watch, armed, native};
     return observer_check(tracker) ? &it : NULL;
 }
 

@@ -941,5 +941,87 @@ def test_plain_native_code_is_told_from_what_may_start_or_wait_for_something() -
     assert [view[8 * slot + 5] for slot in slots] == [1, 1, 1, 2, 0]
 
 
+def sizes(n: int, between: Callable[[int], object]) -> None:
+    for number in range(n):
+        between(number)
+        abs(-1)
+
+
+@only_311
+def test_a_frame_is_listened_to_as_whoever_watches_by_then_wants_it() -> None:
+    """From an observer to a delayer, whose targets rest at times, while the frame goes on."""
+    view, code = counters(), sizes.__code__
+    observing = observer(
+        _core.Observer, counters(), lambda c, _: (1, 0, True) if c is code else None, {}
+    )
+    native = list(instructions(sizes, "CALL"))[-1]
+    spec = (1, 0, 1, True, None, None, {native: visit(0, 2_000.0)})
+    delaying = delayer(_core.Delayer, view, lambda c, g: spec if c is code else None)
+    delayed = []
+
+    def between(number: int) -> None:
+        if number == 3:
+            _core.install_frame_eval(delaying)
+            delaying.meet(code)
+        if number in (6, 9):
+            delaying.switch([(code, 0.0 if number == 6 else 1.0)])
+        delayed.append(view[8 + 1])
+
+    _core.install_frame_eval(observing)
+    try:
+        for _ in range(3):  # until the observer asks for its native calls
+            sizes(3, leaf)
+        sizes(12, between)
+        between(0)
+    finally:
+        _core.uninstall_frame_eval()
+    assert delayed[3:] == [0, 1, 2, 3, 3, 3, 3, 4, 5, 6]
+
+
+@only_311
+def test_a_frame_that_is_no_longer_listened_to_is_as_fast_as_before() -> None:
+    """Whoever watches is exchanged by another thread, while the frame is inside a native call."""
+    code = looping.__code__
+    listening = observer(
+        _core.Observer, counters(), lambda c, _: (1, 0, True) if c is code else None, {}
+    )
+    resting = delayer(_core.Delayer, counters(), lambda c, _: None)
+
+    def seconds(then: Any) -> float:
+        ask, answer = threading.Lock(), threading.Lock()
+        ask.acquire(), answer.acquire()
+
+        def exchange() -> None:
+            ask.acquire()
+            _core.install_frame_eval(then)
+            answer.release()
+
+        _core.install_frame_eval(listening)
+        thread = threading.Thread(target=exchange)
+        thread.start()
+        looping(ask, answer, 1000)
+        begin = time.perf_counter()
+        looping(ask, answer, 300_000)
+        thread.join()
+        return time.perf_counter() - begin
+
+    try:
+        listened, left_alone = (
+            min(seconds(then) for _ in range(5)) for then in (listening, resting)
+        )
+    finally:
+        _core.uninstall_frame_eval()
+    assert left_alone < 0.75 * listened
+
+
+def looping(ask: Any, answer: Any, n: int) -> None:
+    abs(-1)
+    if n > 1000:
+        ask.release()
+        answer.acquire()
+    for number in range(n):
+        number += n
+
+
 def test_on_newer_pythons_the_mechanisms_of_3_11_do_not_exist() -> None:
     assert hasattr(_core, "install_frame_eval") is (sys.version_info < (3, 12))
