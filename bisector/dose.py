@@ -119,18 +119,21 @@ class Universe:
         ``slower``: how many times as long the same work takes by now as when it was discovered.
         """
         return {
-            entry: _left_of(dose * (steady + (1.0 - steady) * slower), watching)
+            entry: _left_of(dose * (steady + (1.0 - steady) * slower), watching * slower)
             for target in targets
             for entry, watching, steady in self.entries.get(target, ())
         }
 
 
 def slowed_by_watching(
-    discovery: Discovery | None, request: RunRequest, longest_s: float = LONGEST_S
+    discovery: Discovery | None,
+    request: RunRequest,
+    longest_s: float = LONGEST_S,
+    slower: float = 1.0,
 ) -> dict[str, float]:
     """What seeing its native calls adds to a call of each target in this run, in seconds.
 
-    It is part of the dose: the plan asks for that much less.
+    It is part of the dose: the plan asks for that much less. ``slower`` as in `Universe.doses`.
     """
     if discovery is None or request.dose <= 0.0 or request.delay_ns is not None:
         return {}
@@ -145,7 +148,7 @@ def slowed_by_watching(
                 if code.slowed > 0.0 and _needs_native_calls(_placed(code, longest_s))
             )
             if added_s > 0.0:
-                slowed[function.target] = added_s / function.calls_total
+                slowed[function.target] = slower * added_s / function.calls_total
     return slowed
 
 

@@ -187,7 +187,7 @@ class LiveExecutor(TargetExecutor):
         slowed = {}
         if placed:
             longest_s = longest_delay_s(placed.time_per_unit_s)
-            slowed = slowed_by_watching(placed, request, longest_s)
+            slowed = slowed_by_watching(placed, request, longest_s, self._slower)
         expected = {
             function.target: function.calls * window.units
             for function in (placed.functions if placed else ())

@@ -194,3 +194,16 @@ def test_a_dose_that_watching_alone_exceeds_is_still_given() -> None:
     (dose,) = universe.doses(("m:f",), 0.25).values()
     assert 0.0 < dose < 0.01
     assert set(universe.doses(("m:f",), 0.0).values()) == {0.0}
+
+
+def test_where_processors_have_become_slower_watching_adds_as_much_more() -> None:
+    found = slowed(
+        SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True),
+        SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0),
+    )
+    universe = Universe.of(
+        found, waits=True, delay_ns=None, point=Point("m:step"), event_ns={}, longest_s=1.0
+    )
+    request = RunRequest(1, "search", 1, frozenset({"m:f"}), 3.0)
+    assert list(universe.doses(("m:f",), 3.0, slower=1.5).values()) == [pytest.approx(1.5)]
+    assert slowed_by_watching(found, request, slower=1.5) == pytest.approx({"m:f": 6e-3})
