@@ -234,7 +234,7 @@ def timed_by(placed: Discovery, bare: Discovery) -> Discovery:
     """
     known = {function.target: function for function in bare.functions}
     factors: dict[tuple[str, int], float] = {}
-    taken_s, was_s = 0.0, 0.0
+    timed_s, was_s = 0.0, 0.0
     for function in placed.functions:
         other = known.get(function.target)
         if other is None or not (other.calls_total > 0.0 and function.calls_total > 0.0):
@@ -247,15 +247,16 @@ def timed_by(placed: Discovery, bare: Discovery) -> Discovery:
                 factor = (cpu_s[code.line] - nogil_s) / gil_s
                 factor = min(1.0, max(1.0 / MOST_SLOWED, factor))
                 factors[function.target, code.line] = factor
-                taken_s += factor * gil_s
+                timed_s += factor * gil_s
                 was_s += gil_s
-    average = taken_s / was_s if was_s > 0.0 else 1.0
+    average = timed_s / was_s if was_s > 0.0 else 1.0
     functions = []
     for function in placed.functions:
         lines = {c.line: factors.get((function.target, c.line), average) for c in function.codes}
         codes = tuple(replace(c, slowed=1.0 / lines[c.line] - 1.0) for c in function.codes)
         functions.append(_with_cpu(replace(function, codes=codes), lines))
-    gil_s = max(bare.gil_s + bare.nogil_s - placed.nogil_s, 0.0)
+    taken_s = (bare.gil_s + bare.nogil_s) * placed.cpu_units / bare.cpu_units
+    gil_s = max(taken_s - placed.nogil_s, 0.0)
     return replace(placed, functions=tuple(functions), gil_s=gil_s, usual_cpu_s=bare.usual_cpu_s)
 
 

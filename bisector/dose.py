@@ -152,6 +152,23 @@ def slowed_by_watching(
     return slowed
 
 
+def watched_s(discovery: Discovery, longest_s: float = LONGEST_S) -> dict[str, float]:
+    """Own CPU time, in seconds per unit, of targets whose native calls have to be seen to delay
+    them, as far as it is spent in code with such calls and holds the GIL."""
+    return {
+        function.target: spent_s / discovery.cpu_units
+        for function in discovery.functions
+        if (
+            spent_s := sum(
+                code.spent_s[0]
+                for code in function.codes
+                if _needs_native_calls(_placed(code, longest_s))
+            )
+        )
+        > 0.0
+    }
+
+
 def doses_of(function: Function, dose: float) -> list[Dose]:
     """The delays of one function at a dose: one entry per code object that has own time."""
     made = []

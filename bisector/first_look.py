@@ -66,11 +66,6 @@ USUAL = Shape(settle=2, units=14, seconds=0.05, patience_s=PATIENCE_S)
 USUAL_WINDOWS = 5
 """Undelayed windows by which is judged how fast the processors are usually."""
 
-COMPARED = Shape(settle=2, units=7, seconds=0.05, patience_s=PATIENCE_S)
-PAIRS = 3
-"""Where looking for places slows code down, how often that is compared with not looking: each look
-is short, and processors that others use too are slower in one than in the other."""
-
 
 class FirstLook:
     """See the module docstring. `look` is repeated with each new target until it has all."""
@@ -91,8 +86,6 @@ class FirstLook:
         that time, time per unit."""
         self._usual: list[Window] = []
         """Undelayed windows."""
-        self._slowdowns: list[float] = []
-        """CPU time of a unit while places are looked for, relative to while nobody looks."""
         self.discoveries: dict[bool, RunObserved] = {}
         """The same as observations, with own times as they usually are."""
 
@@ -111,8 +104,7 @@ class FirstLook:
     @property
     def learnt(self) -> int:
         """Grows with what is known."""
-        counts = (self._counted, self._slowdowns, self._usual)
-        return self.is_known + bool(self._warm_units) + sum(map(len, counts))
+        return self.is_known + bool(self._warm_units) + len(self._counted) + len(self._usual)
 
     def plan(self) -> Plan:
         """What to start a target with."""
@@ -134,8 +126,6 @@ class FirstLook:
         if not (self.discoveries or self._has_counted):
             self._count(run)
             run.follow(self._bare())
-        if not self.discoveries and False in self._counted:
-            self._compare(run)
         run.point = self.point
         if self.discoveries:
             return
@@ -231,32 +221,9 @@ class FirstLook:
             self._counted[True] = self._stretch(run, sites=True)
         if not self._has_counted:
             run.follow(_watching(sites=False))
+            # Until the unit is called, it is not known where those since the switch are counted.
+            run.pass_units(1, 0.0, PATIENCE_S)
             self._counted[False] = self._stretch(run, sites=False)
-
-    def _compare(self, run: LiveRun) -> None:
-        """How much slower code is while places are looked for; then it runs unwatched.
-
-        Raises:
-            TargetEnded: it ended before that is known.
-        """
-        while len(self._slowdowns) < PAIRS:
-            looking_s = self._cpu_per_unit(run, _watching(sites=True))
-            usual_s = self._cpu_per_unit(run, self._bare())
-            if not looking_s or not usual_s:
-                return
-            self._slowdowns.append(looking_s / usual_s)
-
-    def _cpu_per_unit(self, run: LiveRun, plan: Plan) -> float | None:
-        """None where unknown. (Windows take it from progress points, which a plan that watches
-        everything has none of.)"""
-        run.follow(plan)
-        run.pass_units(COMPARED.settle, 0.0, COMPARED.patience_s)
-        units, before_s = run.units(), run.cpu_s()
-        run.pass_units(COMPARED.units, COMPARED.seconds, COMPARED.patience_s)
-        after_s = run.cpu_s()
-        if before_s is None or after_s is None:
-            return None
-        return (after_s - before_s) / (run.units() - units)
 
     def _stretch(self, run: LiveRun, sites: bool) -> tuple[Discovery, float | None, float]:
         """Count a stretch of steady work, or what there was of it.
@@ -264,39 +231,40 @@ class FirstLook:
         Raises:
             TargetEnded: it ended before there was enough.
         """
-        opened_s, before, cpu_s = time.monotonic(), self._records(), run.cpu_s()
-        first = run.units()
+        before = self._records()
+        opened_s, first, cpu_s = time.monotonic(), run.units(), run.cpu_s()
+        spent_s = None  # for each unit, by the last that was seen of it
         try:
-            run.pass_units(COUNTED_UNITS, COUNTED_S, PATIENCE_S)
-            spent_s = run.cpu_s()
+            while run.units() - first < COUNTED_UNITS or time.monotonic() - opened_s < COUNTED_S:
+                run.pass_units(JUST_ENOUGH, COUNTED_S / 10, PATIENCE_S)
+                by_now_s = run.cpu_s()
+                if cpu_s is not None and by_now_s is not None:
+                    spent_s = (by_now_s - cpu_s) / (run.units() - first)
         except TargetEnded:
-            spent_s = None
             if run.units() - first < JUST_ENOUGH:
                 raise
-        closed_s, units = time.monotonic(), run.units() - first
-        time_per_unit_s = (closed_s - opened_s) / units
+        units = run.units() - first
+        time_per_unit_s = (time.monotonic() - opened_s) / units
+        records = between(before, self._records())
+        # To read all records takes a while, and the target goes on meanwhile.
+        units = _calls(records, self.point.unit) or units
         found = digest(
-            between(before, self._records()),
+            records,
             time_per_unit_s=time_per_unit_s,
-            window=(opened_s, closed_s),
+            window=(opened_s, opened_s + units * time_per_unit_s),
             whole_run_is_unit=False,
             overheads=self._calibration.discover_ns,
         )
         found = replace(found, cores=usable_cores(), sites=sites, cpu_units=float(units))
-        cpu_s = None if cpu_s is None or spent_s is None else spent_s - cpu_s
-        return found, cpu_s, time_per_unit_s
+        return found, None if spent_s is None else spent_s * units, time_per_unit_s
 
     def _observed(self) -> Iterator[tuple[bool, RunObserved]]:
         usual_s = _median_per_unit(self._usual, [window.cpu_s for window in self._usual])
         usual_own_s = _median_per_unit(self._usual, [window.own_cpu_s for window in self._usual])
         for sites, (found, cpu_s, time_per_unit_s) in self._counted.items():
-            # Where looking for places slows code down, the other look says how fast it is, and both
-            # are as if they had been made at the same time.
+            # Where looking for places slows code down, the other look says how fast it is.
             if not (sites and False in self._counted):
                 found = replace(at_speed(found, cpu_s, usual_s), usual_cpu_s=usual_own_s)
-            elif self._slowdowns and usual_s is not None:
-                looking_s = found.watching_s / found.cpu_units
-                found = at_speed(found, cpu_s, median(self._slowdowns) * usual_s - looking_s)
             yield (
                 sites,
                 RunObserved(
@@ -315,6 +283,11 @@ class FirstLook:
 
     def _records(self) -> list[ProcessRecord]:
         return read_records(self._slot / "records")
+
+
+def _calls(records: Sequence[ProcessRecord], target: str) -> int:
+    functions = (entry for record in records for entry in record.of("function"))
+    return sum(entry["calls"] for entry in functions if entry.fields["target"] == target)
 
 
 def _median_per_unit(windows: Sequence[Window], seconds: Sequence[float | None]) -> float | None:

@@ -32,6 +32,7 @@ from bisector.settings import Settings
 from bisector.settling import Settling
 from bisector.unit import NoUnit
 from bisector.warden import Ended, Launch
+from bisector.watching import Watching
 from bisector.window import NotMeasured, Window
 
 FEW_CALLS = 3.0
@@ -70,6 +71,9 @@ class LiveExecutor(TargetExecutor):
         self._universes: dict[bool, Universe] = {}
         self._universe: Universe | None = None
         self._settling = Settling()
+        self._watching = Watching(self.settings.budget_s)
+        self._is_measured = False
+        """Whether what delays do beside delaying is known."""
         self._run_units = 0
         """What the longest of the targets that have ended had done; 0 while none has."""
         self._unit_s = 0.0
@@ -135,7 +139,7 @@ class LiveExecutor(TargetExecutor):
 
     @property
     def _learnt(self) -> int:
-        return self._first.learnt + self._settling.learnt
+        return self._first.learnt + self._settling.learnt + self._watching.learnt
 
     def _discovered(self, request: RunRequest) -> RunObserved:
         known = self._first.discoveries.get(request.sites)
@@ -230,7 +234,8 @@ class LiveExecutor(TargetExecutor):
     @property
     def _discovery(self) -> Discovery | None:
         if self._found is None:
-            self._found = discovered(self._first.discoveries.values())
+            found = discovered(self._first.discoveries.values())
+            self._found = found and self._watching.applied(found)
         return self._found
 
     @property
@@ -262,13 +267,31 @@ class LiveExecutor(TargetExecutor):
         plan = self._universe.plan if self._universe else self._first.plan()
         self._run = run = LiveRun(self.warden, self._launch(block), self.slot, plan, room=ROOM)
         self._first.look(run)
-        if self._settling.units is None:
-            request = RunRequest(0, "search", 0, dose=COARSE)
-            universe = self._follow(run, request)
-            doses = universe.doses(universe.entries, COARSE)
-            self._settling.measure(run, doses, self._lengths.stretch(COARSE))
+        if not self._is_measured:
+            self._measure(run)
         self._is_ready = True
         return run
+
+    def _measure(self, run: LiveRun) -> None:
+        """What delays do beside delaying.
+
+        Raises:
+            TargetEnded: it ended before that is known.
+            NoUnit: it does not settle.
+        """
+        universe = self._follow(run, RunRequest(0, "search", 0, dose=COARSE))
+        if self._settling.units is None:
+            doses = universe.doses(universe.entries, COARSE)
+            self._settling.measure(run, doses, self._lengths.stretch(COARSE))
+        found = self._discovery
+        if found is not None and self.settings.delay_ns is None:
+            longest_s = longest_delay_s(found.time_per_unit_s)
+            self._watching.measure(run, found, universe, longest_s, self._lengths.window(0.0))
+            watched = self._watching.applied(found)
+            if watched is not found:
+                self._found = watched
+                self._universes.clear()
+        self._is_measured = True
 
     def _follow(self, run: LiveRun, request: RunRequest) -> Universe:
         """Have the target follow the plan that a request is for."""

@@ -64,6 +64,12 @@ def test_times_come_from_a_run_that_did_not_look_for_places() -> None:
     assert found.gil_s == pytest.approx(5e-3)
 
 
+def test_looks_of_different_length_are_compared_by_the_unit() -> None:
+    placed = Discovery((function("m:loop", 9e-3),), gil_s=60 * 9e-3, cpu_units=60.0)
+    bare = Discovery((function("m:loop", 3e-3),), gil_s=20 * 3e-3, cpu_units=20.0)
+    assert timed_by(placed, bare).gil_s == pytest.approx(60 * 3e-3)
+
+
 def test_times_are_compared_call_by_call() -> None:
     placed = Discovery((function("m:loop", 9e-3),))
     often = replace(function("m:loop", 3e-3), calls=4.0, calls_total=4.0)
