@@ -207,10 +207,9 @@ def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -
     """
     if cpu_s is None or usual_s is None:
         return discovery
-    worked_s = max(cpu_s - discovery.watching_s, 0.1 * cpu_s)
-    factor = min(
-        max(usual_s * discovery.cpu_units / worked_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED
-    )
+    # What watching costs takes longer on slow processors as well.
+    foreseen_s = usual_s * discovery.cpu_units + discovery.watching_s
+    factor = min(max(foreseen_s / max(cpu_s, 1e-9), 1.0 / MOST_DISTURBED), MOST_DISTURBED)
     functions = slowed(discovery, factor).functions
     return replace(discovery, functions=functions, gil_s=factor * discovery.gil_s)
 

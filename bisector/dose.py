@@ -24,6 +24,9 @@ LEAST_DOSE = 1e-3
 """What is left of a dose where watching alone is more: code that is not delayed at all is not
 watched, and would be given nothing. What it is given then is counted."""
 
+MINOR_WATCHED = 0.1
+"""Share of the CPU time that may be given more than its dose by being watched."""
+
 MINOR_WAIT = 0.1
 """So are waits at sites with less than this share of the longest wait's: now and then a disturbance
 makes a wait look as if it began later in the function than it does. And waits at dense sites are
@@ -150,6 +153,18 @@ def slowed_by_watching(
             if added_s > 0.0:
                 slowed[function.target] = slower * added_s / function.calls_total
     return slowed
+
+
+def least_dose(discovery: Discovery) -> float:
+    """The dose that watching alone is of the code whose native calls have to be seen, on average; 0
+    where that is little of what is computed, and at most 1. At smaller doses such code would be
+    given more than all other."""
+    codes = [code for function in discovery.functions for code in function.codes]
+    watched = [code for code in codes if code.slowed > 0.0 and _needs_native_calls(_placed(code))]
+    spent_s = sum(code.spent_s[0] for code in watched)
+    if spent_s <= MINOR_WATCHED * sum(code.spent_s[0] for code in codes):
+        return 0.0
+    return min(sum(code.slowed * code.spent_s[0] for code in watched) / spent_s, 1.0)
 
 
 def watched_s(discovery: Discovery, longest_s: float = LONGEST_S) -> dict[str, float]:

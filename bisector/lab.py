@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from bisector.answer import Answer, Baseline, Interval, Pruned, PruneReason, Unresolved
 from bisector.discovery import Discovery, unwatched
 from bisector.disturbance import Disturbance
+from bisector.dose import least_dose
 from bisector.errors import UsageError
 from bisector.events import Event, Warned
 from bisector.finalists import Finalists
@@ -88,6 +89,7 @@ class Lab:
         self.computing = OwnTime({})
         """The same without waiting."""
         self.everything: frozenset[str] = frozenset()
+        self._least_dose = 0.0
         self.exceeds_slack = False
         """Whether the coarse dose made hidden code look critical."""
         self.finalists = Finalists()
@@ -102,6 +104,7 @@ class Lab:
             UsageError: the patterns given match nothing that ran.
         """
         self.discovery = discovery = unwatched(discovery, self.time_per_unit_s, self.cpu_s)
+        self._least_dose = least_dose(discovery)
         settings = self.settings
         patterns = parse([*(settings.include or (ROOT,)), *(f"!{p}" for p in settings.exclude)])
         chosen = [
@@ -136,9 +139,8 @@ class Lab:
     @property
     def base_dose(self) -> float:
         """The dose an investigation starts with."""
-        if self.settings.delay_ns is not None:
-            return 1.0
-        return self.settings.dose or 0.25
+        given = self.settings.dose if self.settings.delay_ns is None else 1.0
+        return given or max(0.25, self._least_dose)
 
     @property
     def top_dose(self) -> float:
@@ -148,7 +150,7 @@ class Lab:
         begin to compete for processors.
         """
         given = self.settings.delay_ns is not None or self.settings.dose is not None
-        coarse = 4.0 * self.base_dose
+        coarse = max(1.0, 2.0 * self.base_dose)
         less = given or self.exceeds_slack or self._is_crowded(coarse)
         return 2.0 * self.base_dose if less else coarse
 

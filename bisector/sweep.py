@@ -8,6 +8,7 @@ Like the search it is exploratory.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from itertools import combinations
 
 from bisector.events import PhaseBegan
@@ -26,8 +27,12 @@ LIKELY_RUNS = 6
 MAX_SWEEP_RUNS = 40
 """Runs at the base dose after which noise is taken to have won, in a small budget."""
 
-CO_CRITICAL = 0.75
-"""Together no more than this share of the sum of their gains: two functions overlap."""
+CO_CRITICAL, DISTINCT = 0.75, 0.9
+"""Together no more than the first share of the sum of their gains, and surely less than the second:
+two functions overlap."""
+
+OVERLAP_RUNS = 12
+"""Runs of finalists together after which noise is taken to hide whether they overlap."""
 
 
 def sweep(lab: Lab) -> Steps:
@@ -151,27 +156,44 @@ def _overlaps(lab: Lab, trials: Trials) -> Steps:
     root = lab.known.root
     if len(members) < 2 or root is None:
         return
-    together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
     lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
-    while trials.count(together) < 2 and not lab.is_hopeless(trials, together):
-        yield from lab.run_block(trials, [together], "sweep")
-    joint = trials.gain(together)
+    together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
     total = sum(m.gain.estimate for m in members)
-    if joint is None or joint.value + 2.0 * joint.se >= 0.9 * total:
+    yield from _tell_apart(lab, trials, {together: total})
+    if not _is_surely_less(trials, together, total):
         return
     pairs = {}
     for a, b in combinations(members[:8], 2):
-        arm = Arm(a.functions | b.functions, lab.base_dose)
-        pairs[arm] = (a, b)
-    for _ in range(2):
-        wanted = [arm for arm in pairs if trials.count(arm) < 2]
-        for start in range(0, len(wanted), 5):
-            yield from lab.run_block(trials, wanted[start : start + 5], "sweep")
+        pairs[Arm(a.functions | b.functions, lab.base_dose)] = (a, b)
+    sums = {arm: a.gain.estimate + b.gain.estimate for arm, (a, b) in pairs.items()}
+    yield from _tell_apart(lab, trials, sums)
     for arm, (a, b) in pairs.items():
         gain = trials.gain(arm)
-        if gain is None:
-            continue
-        both = a.gain.estimate + b.gain.estimate
-        if gain.value < CO_CRITICAL * both and gain.value + 2.0 * gain.se < 0.9 * both:
+        if (
+            gain
+            and gain.value < CO_CRITICAL * sums[arm]
+            and _is_surely_less(trials, arm, sums[arm])
+        ):
             a.co_critical_with = (*a.co_critical_with, b.target)
             b.co_critical_with = (*b.co_critical_with, a.target)
+
+
+def _tell_apart(lab: Lab, trials: Trials, sums: Mapping[Arm, float]) -> Steps:
+    """Slow finalists together until it is clear whether that does less than the ``sums`` of their
+    gains."""
+
+    def is_clear(arm: Arm, total: float) -> bool:
+        runs, gain = trials.count(arm), trials.gain(arm)
+        if runs < 2:
+            return lab.is_hopeless(trials, arm)
+        if gain is None or runs >= OVERLAP_RUNS or _is_surely_less(trials, arm, total):
+            return True
+        return gain.value - 2.0 * gain.se > CO_CRITICAL * total
+
+    while unclear := [arm for arm, total in sums.items() if not is_clear(arm, total)]:
+        yield from lab.run_block(trials, unclear[:5], "sweep")
+
+
+def _is_surely_less(trials: Trials, arm: Arm, total: float) -> bool:
+    gain = trials.gain(arm)
+    return gain is not None and gain.value + 2.0 * gain.se < DISTINCT * total

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
-from bisector.dose import Universe, doses_of, plan_for, slowed_by_watching
+from bisector.dose import Universe, doses_of, least_dose, plan_for, slowed_by_watching
 from bisector.observations import RunRequest
 from bisector.point import Point
 
@@ -194,6 +194,18 @@ def test_a_dose_that_watching_alone_exceeds_is_still_given() -> None:
     (dose,) = universe.doses(("m:f",), 0.25).values()
     assert 0.0 < dose < 0.01
     assert set(universe.doses(("m:f",), 0.0).values()) == {0.0}
+
+
+def test_a_dose_is_no_less_than_what_watching_adds_to_code_that_matters() -> None:
+    native = SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True)
+    ends = SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0)
+    watched, other = slowed(native, ends), function(SiteProfile("entry", -1, 1.0, 1.0, 0.0, 0.0))
+    (code,) = watched.functions[0].codes
+    mild = replace(watched.functions[0], codes=(replace(code, slowed=0.6),))
+    assert least_dose(Discovery((mild,))) == pytest.approx(0.6)
+    assert least_dose(watched) == 1.0
+    assert least_dose(slowed(ends)) == 0.0
+    assert least_dose(Discovery((mild, other))) == 0.0
 
 
 def test_where_processors_have_become_slower_watching_adds_as_much_more() -> None:

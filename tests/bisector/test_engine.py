@@ -174,6 +174,14 @@ def test_balanced_stages_come_out_as_co_critical() -> None:
     assert partners == {"a:a": ("b:b",), "b:b": ("a:a",)}
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_noise_does_not_hide_that_stages_are_balanced(seed: int) -> None:
+    program = Program({"a": {"a:a": 5 * MS}, "b": {"b:b": 5 * MS}}, noise=0.06, seed=seed)
+    result = answer(program, seed=seed, budget_s=3000.0)
+    partners = {f.target: f.co_critical_with for f in result.sensitive}
+    assert partners == {"a:a": ("b:b",), "b:b": ("a:a",)}
+
+
 def test_many_small_functions_come_out_as_their_subtree() -> None:
     small = {f"pkg.many:f{i}": 0.02 * MS for i in range(100)}
     result = answer(Program({"m": {**small, "o:big": 2 * MS}}, noise=0.003))

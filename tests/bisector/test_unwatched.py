@@ -11,6 +11,7 @@ from bisector.discovery import (
     Discovery,
     Function,
     SiteProfile,
+    at_speed,
     timed_by,
     unwatched,
 )
@@ -62,6 +63,17 @@ def test_times_come_from_a_run_that_did_not_look_for_places() -> None:
     assert [f.wait_s for f in found.functions] == [0.0, 5e-3]  # what waited is known from places
     assert [f.codes[0].slowed for f in found.functions] == pytest.approx([2.0, 0.0])
     assert found.gil_s == pytest.approx(5e-3)
+
+
+def test_a_look_in_a_moment_of_fast_processors_says_how_long_things_usually_take() -> None:
+    """Twice as fast as usual: the work, 3 ms of it, and what watching costs, 1 ms."""
+    look = Discovery(
+        (function("m:a", 1.5e-3),), gil_s=10 * 1.5e-3, watching_s=10e-3, cpu_units=10.0
+    )
+    found = at_speed(look, cpu_s=10 * 2e-3, usual_s=3e-3)
+    assert gil(found) == pytest.approx({"m:a": 3e-3})
+    assert found.gil_s == pytest.approx(10 * 3e-3)
+    assert at_speed(look, None, 3e-3) is look
 
 
 def test_looks_of_different_length_are_compared_by_the_unit() -> None:

@@ -44,7 +44,7 @@ def unit_of(warden: Warden, tmp_path: Path) -> Iterator[object]:
     executors = []
 
     def find(name: str) -> str:
-        settings = read_settings(str(HERE / f"{name}.py"), (), {"seed": "1"})
+        settings = read_settings(str(HERE / f"{name}.py"), (), {"seed": "1", "budget": "60s"})
         (tmp_path / "slot" / "records").mkdir(parents=True)
         workload, began = Workload.of(settings), time.monotonic()
         executor = LiveExecutor(
