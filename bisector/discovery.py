@@ -209,7 +209,11 @@ def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -
         return discovery
     # What watching costs takes longer on slow processors as well.
     foreseen_s = usual_s * discovery.cpu_units + discovery.watching_s
-    factor = min(max(foreseen_s / max(cpu_s, 1e-9), 1.0 / MOST_DISTURBED), MOST_DISTURBED)
+    factor = foreseen_s / max(cpu_s, 1e-9)
+    if discovery.gil_s > 0.0:  # all own times together are no more than all CPU time
+        left_s = usual_s * discovery.cpu_units - discovery.nogil_s
+        factor = min(factor, left_s / discovery.gil_s)
+    factor = min(max(factor, 1.0 / MOST_DISTURBED), MOST_DISTURBED)
     functions = slowed(discovery, factor).functions
     return replace(discovery, functions=functions, gil_s=factor * discovery.gil_s)
 

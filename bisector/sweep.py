@@ -160,6 +160,8 @@ def _overlaps(lab: Lab, trials: Trials) -> Steps:
     together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
     total = sum(m.gain.estimate for m in members)
     yield from _tell_apart(lab, trials, {together: total})
+    for member in members:  # where the sweep is repeated, what it said before is no more
+        member.co_critical_with = ()
     if not _is_surely_less(trials, together, total):
         return
     pairs = {}

@@ -74,6 +74,9 @@ def test_a_look_in_a_moment_of_fast_processors_says_how_long_things_usually_take
     assert gil(found) == pytest.approx({"m:a": 3e-3})
     assert found.gil_s == pytest.approx(10 * 3e-3)
     assert at_speed(look, None, 3e-3) is look
+    # What watching costs may be much overrated, where little functions are called very often.
+    found = at_speed(replace(look, watching_s=40e-3), cpu_s=10 * 2e-3, usual_s=3e-3)
+    assert gil(found) == pytest.approx({"m:a": 3e-3})
 
 
 def test_looks_of_different_length_are_compared_by_the_unit() -> None:
