@@ -189,6 +189,7 @@ def test_many_small_functions_come_out_as_their_subtree() -> None:
     assert kinds == {"pkg.many:*": ("subtree", 100), "o:big": ("function", 1)}
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", range(8))
 def test_noise_never_makes_a_hidden_function_certified(seed: int) -> None:
     result = answer(serving(noise=0.05, seed=seed), seed=seed, budget_s=400.0)
@@ -473,6 +474,7 @@ def disturbed(seed: int, polling: frozenset[str] = frozenset()) -> Disturbed:
     return Disturbed(lanes, noise=0.008, seed=seed, units=200, slower=0.12, polling=polling)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_what_others_do_on_the_same_processors_is_told_from_what_delays_do(seed: int) -> None:
     result = answer(disturbed(seed))
@@ -485,6 +487,7 @@ def test_what_others_do_on_the_same_processors_is_told_from_what_delays_do(seed:
         assert entry.effect.gain.lo <= truth <= entry.effect.gain.hi
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("polling", ["main", "other"])
 def test_a_lane_that_polls_makes_nothing_certified_that_is_hidden(polling: str) -> None:
     for seed in range(2):

@@ -166,6 +166,7 @@ def test_a_time_that_is_none_is_refused(bad: float) -> None:
         Measurements().add(CONTROL, 0, bad)
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize(("felt", "less_work"), [(1.0, 0.0), (0.0, 0.0), (0.0, 0.2)])
 def test_intervals_cover_what_they_should(felt: float, less_work: float) -> None:
     """200 trials each; at 95 % some 10 miss."""

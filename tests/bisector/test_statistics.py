@@ -51,6 +51,7 @@ def test_a_time_must_be_positive_and_finite(bad: float) -> None:
         Measurements().add(CONTROL, 0, bad)
 
 
+@pytest.mark.simulation
 def test_looking_after_every_block_keeps_the_error_rate() -> None:
     """300 null experiments, a look after each of 20 blocks: at most 5 % ever exclude zero.
 
