@@ -20,17 +20,17 @@ from injector.plan import Dose, Plan, Site, State
 NEGLIGIBLE_SHARE = 0.02
 """Sites with less than this share of a code object's own time are folded into its others."""
 
+MINOR_WAIT = 0.1
+"""So are waits at sites with less than this share of the longest wait's: now and then a disturbance
+makes a wait look as if it began later in the function than it does. And waits at dense sites are
+left out: nothing waits that often, but a call that was interrupted looks as if it had waited."""
+
 LEAST_DOSE = 1e-3
 """What is left of a dose where watching alone is more: code that is not delayed at all is not
 watched, and would be given nothing. What it is given then is counted."""
 
 MINOR_WATCHED = 0.1
 """Share of the CPU time that may be given more than its dose by being watched."""
-
-MINOR_WAIT = 0.1
-"""So are waits at sites with less than this share of the longest wait's: now and then a disturbance
-makes a wait look as if it began later in the function than it does. And waits at dense sites are
-left out: nothing waits that often, but a call that was interrupted looks as if it had waited."""
 
 DENSE_S, DENSE_NATIVE_S = 10e-6, 40e-6
 """A site visited more often than once in this much of its code's own time is dense; one that calls
@@ -148,7 +148,7 @@ def slowed_by_watching(
             added_s = sum(
                 code.slowed * code.spent_s[0]
                 for code in function.codes
-                if code.slowed > 0.0 and _needs_native_calls(_placed(code, longest_s))
+                if code.slowed > 0.0 and _is_watched(code, longest_s)
             )
             if added_s > 0.0:
                 slowed[function.target] = slower * added_s / function.calls_total
@@ -160,7 +160,7 @@ def least_dose(discovery: Discovery) -> float:
     where that is little of what is computed, and at most 1. At smaller doses such code would be
     given more than all other."""
     codes = [code for function in discovery.functions for code in function.codes]
-    watched = [code for code in codes if code.slowed > 0.0 and _needs_native_calls(_placed(code))]
+    watched = [code for code in codes if code.slowed > 0.0 and _is_watched(code)]
     spent_s = sum(code.spent_s[0] for code in watched)
     if spent_s <= MINOR_WATCHED * sum(code.spent_s[0] for code in codes):
         return 0.0
@@ -170,18 +170,11 @@ def least_dose(discovery: Discovery) -> float:
 def watched_s(discovery: Discovery, longest_s: float = LONGEST_S) -> dict[str, float]:
     """Own CPU time, in seconds per unit, of targets whose native calls have to be seen to delay
     them, as far as it is spent in code with such calls and holds the GIL."""
-    return {
-        function.target: spent_s / discovery.cpu_units
+    spent_s = {
+        function.target: sum(c.spent_s[0] for c in function.codes if _is_watched(c, longest_s))
         for function in discovery.functions
-        if (
-            spent_s := sum(
-                code.spent_s[0]
-                for code in function.codes
-                if _needs_native_calls(_placed(code, longest_s))
-            )
-        )
-        > 0.0
     }
+    return {target: s / discovery.cpu_units for target, s in spent_s.items() if s > 0.0}
 
 
 def doses_of(function: Function, dose: float) -> list[Dose]:
@@ -219,6 +212,11 @@ def _sites(placed: _Placed, dose: float, slowed: float = 0.0) -> tuple[Site, ...
 def _left_of(dose: float, watching: float) -> float:
     """The dose that is left to delays where watching is some of it by itself."""
     return max(dose - watching, min(dose, LEAST_DOSE))
+
+
+def _is_watched(code: CodeProfile, longest_s: float = LONGEST_S) -> bool:
+    """Whether its native calls have to be seen to delay it."""
+    return _needs_native_calls(_placed(code, longest_s))
 
 
 def _needs_native_calls(placed: _Placed) -> bool:

@@ -153,15 +153,14 @@ def _is_bent(trials: Trials, low: Arm, high: Arm) -> bool:
 def _overlaps(lab: Lab, trials: Trials) -> Steps:
     """Find finalists that together do no more than one alone: speeding up one gains nothing."""
     members = sorted(lab.finalists.members, key=lambda m: -m.gain.estimate)
-    root = lab.known.root
-    if len(members) < 2 or root is None:
+    for member in members:  # where the sweep is repeated, what it said before is no more
+        member.co_critical_with = ()
+    if len(members) < 2:
         return
     lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
     together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
     total = sum(m.gain.estimate for m in members)
     yield from _tell_apart(lab, trials, {together: total})
-    for member in members:  # where the sweep is repeated, what it said before is no more
-        member.co_critical_with = ()
     if not _is_surely_less(trials, together, total):
         return
     pairs = {}
@@ -192,7 +191,10 @@ def _tell_apart(lab: Lab, trials: Trials, sums: Mapping[Arm, float]) -> Steps:
             return True
         return gain.value - 2.0 * gain.se > CO_CRITICAL * total
 
-    while unclear := [arm for arm, total in sums.items() if not is_clear(arm, total)]:
+    for _ in range(OVERLAP_RUNS * len(sums)):
+        unclear = [arm for arm, total in sums.items() if not is_clear(arm, total)]
+        if not unclear:
+            return
         yield from lab.run_block(trials, unclear[:5], "sweep")
 
 

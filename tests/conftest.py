@@ -1,15 +1,8 @@
-"""What all tests share: Ctrl-C works here even where the tests were started in the background; and
-with ``--hypothesis-profile brief`` properties are tried by fewer examples."""
+"""What all tests share: Ctrl-C works here even where the tests were started in the background."""
 
 from __future__ import annotations
 
 import signal
-
-from hypothesis import settings
-
-BRIEF = 25
-
-settings.register_profile("brief", max_examples=BRIEF)
 
 
 def pytest_configure() -> None:

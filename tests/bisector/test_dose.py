@@ -119,6 +119,16 @@ def slowed(*profiles: SiteProfile) -> Discovery:
     return Discovery((Function("m:f", "m.py", 1, 1.0, 0.0, 0.0, 0.0, (code,), 10.0),))
 
 
+ENDS = SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0)
+WATCHED = slowed(SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True), ENDS)
+
+
+def universe_of(found: Discovery, delay_ns: float | None = None) -> Universe:
+    return Universe.of(
+        found, waits=True, delay_ns=delay_ns, point=Point("m:step"), event_ns={}, longest_s=1.0
+    )
+
+
 def test_where_seeing_native_calls_slows_code_plain_ones_carry_no_delay() -> None:
     found = slowed(
         SiteProfile("entry", -1, 10.0, 0.0, 0.0, 0.0),
@@ -170,52 +180,31 @@ def test_a_dose_of_computing_grows_where_processors_have_become_slower(
     """What waits goes by the clock, and so does a fixed delay."""
     computes = function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 0.0))
     waits = replace(function(SiteProfile("entry", -1, 1.0, 0.0, 0.0, 1e-3)), target="m:g")
-    universe = Universe.of(
-        Discovery((computes, waits)),
-        waits=True,
-        delay_ns=delay_ns,
-        point=Point("m:step"),
-        event_ns={},
-        longest_s=1.0,
-    )
+    universe = universe_of(Discovery((computes, waits)), delay_ns)
     doses = universe.doses(("m:f", "m:g"), 0.25, slower=2.0)
     assert {entry: doses[entry] for entry in expected} == expected
 
 
 def test_a_dose_that_watching_alone_exceeds_is_still_given() -> None:
     """Code that is not delayed at all is not watched either: it would be given nothing."""
-    found = slowed(
-        SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True),
-        SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0),
-    )
-    universe = Universe.of(
-        found, waits=True, delay_ns=None, point=Point("m:step"), event_ns={}, longest_s=1.0
-    )
+    universe = universe_of(WATCHED)
     (dose,) = universe.doses(("m:f",), 0.25).values()
     assert 0.0 < dose < 0.01
     assert set(universe.doses(("m:f",), 0.0).values()) == {0.0}
 
 
 def test_a_dose_is_no_less_than_what_watching_adds_to_code_that_matters() -> None:
-    native = SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True)
-    ends = SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0)
-    watched, other = slowed(native, ends), function(SiteProfile("entry", -1, 1.0, 1.0, 0.0, 0.0))
-    (code,) = watched.functions[0].codes
-    mild = replace(watched.functions[0], codes=(replace(code, slowed=0.6),))
+    other = function(SiteProfile("entry", -1, 1.0, 1.0, 0.0, 0.0))
+    (watched,) = WATCHED.functions
+    mild = replace(watched, codes=(replace(watched.codes[0], slowed=0.6),))
     assert least_dose(Discovery((mild,))) == pytest.approx(0.6)
-    assert least_dose(watched) == 1.0
-    assert least_dose(slowed(ends)) == 0.0
+    assert least_dose(WATCHED) == 1.0
+    assert least_dose(slowed(ENDS)) == 0.0
     assert least_dose(Discovery((mild, other))) == 0.0
 
 
 def test_where_processors_have_become_slower_watching_adds_as_much_more() -> None:
-    found = slowed(
-        SiteProfile("call", 20, 10.0, 1e-3, 0.0, 0.0, native=True),
-        SiteProfile("return", 40, 10.0, 1e-3, 0.0, 0.0),
-    )
-    universe = Universe.of(
-        found, waits=True, delay_ns=None, point=Point("m:step"), event_ns={}, longest_s=1.0
-    )
+    universe = universe_of(WATCHED)
     request = RunRequest(1, "search", 1, frozenset({"m:f"}), 3.0)
     assert list(universe.doses(("m:f",), 3.0, slower=1.5).values()) == [pytest.approx(1.5)]
-    assert slowed_by_watching(found, request, slower=1.5) == pytest.approx({"m:f": 6e-3})
+    assert slowed_by_watching(WATCHED, request, slower=1.5) == pytest.approx({"m:f": 6e-3})
