@@ -15,7 +15,7 @@ from typing import TypeAlias
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from bisector.observations import RunRequest
 from bisector.point import Point
-from injector.plan import Dose, Plan, Site, State
+from injector.plan import ByState, Dose, Plan, Site, State
 
 NEGLIGIBLE_SHARE = 0.02
 """Sites with less than this share of a code object's own time are folded into its others."""
@@ -70,11 +70,13 @@ class Universe:
     """The plan of a living target: all that may be delayed, at a dose of 1, switched later.
 
     ``entries`` says by target which doses of the plan are its own: (entry, dose that seeing its
-    native calls is by itself, share of its delays that does not depend on the processors' speed).
+    native calls is by itself, of what computes and holds the GIL). ``is_fixed``: its delays are the
+    same for every call, and do not depend on the processors' speed.
     """
 
     plan: Plan
-    entries: Mapping[str, tuple[tuple[int, float, float], ...]]
+    entries: Mapping[str, tuple[tuple[int, float], ...]]
+    is_fixed: bool = False
 
     @classmethod
     def of(
@@ -97,34 +99,35 @@ class Universe:
                 window and not into the next.
         """
         doses: list[Dose] = []
-        entries: dict[str, list[tuple[int, float, float]]] = {}
+        entries: dict[str, list[tuple[int, float]]] = {}
         for known in discovery.functions:
             function = known if waits else known.computing()
             for code in function.codes:
-                watching, steady = 0.0, 1.0
+                watching = 0.0
                 if delay_ns:
                     sites: tuple[Site, ...] = (Site("entry", -1, "gil", delay_ns),)
                 else:
                     placed = _placed(code, longest_s)
                     sites = _sites(placed, 1.0)
-                    steady = code.spent_s[2] / max(sum(code.spent_s), 1e-12)
-                    if _needs_native_calls(placed) and code.slowed > 0.0:
-                        watching = code.slowed * code.spent_s[0] / sum(code.spent_s)
+                    watching = max(code.slowed, 0.0) if _needs_native_calls(placed) else 0.0
                 if sites:
-                    entries.setdefault(function.target, []).append((len(doses), watching, steady))
+                    entries.setdefault(function.target, []).append((len(doses), watching))
                     doses.append(Dose(function.target, code.line, sites))
         plan = Plan(doses=tuple(doses), live=True, event_ns=event_ns, **point.of_plan())
-        return cls(plan, {target: tuple(of_target) for target, of_target in entries.items()})
+        own = {target: tuple(of_target) for target, of_target in entries.items()}
+        return cls(plan, own, bool(delay_ns))
 
-    def doses(self, targets: Iterable[str], dose: float, slower: float = 1.0) -> dict[int, float]:
+    def doses(self, targets: Iterable[str], dose: float, slower: float = 1.0) -> dict[int, ByState]:
         """What the entries of the plan are multiplied by when these targets get a dose.
 
-        ``slower``: how many times as long the same work takes by now as when it was discovered.
+        ``slower``: how many times as long the same work takes by now as when it was discovered;
+        what waits goes by the clock.
         """
+        computing = dose if self.is_fixed else dose * slower
         return {
-            entry: _left_of(dose * (steady + (1.0 - steady) * slower), watching * slower)
+            entry: (_left_of(computing, watching * slower), computing, dose)
             for target in targets
-            for entry, watching, steady in self.entries.get(target, ())
+            for entry, watching in self.entries.get(target, ())
         }
 
 

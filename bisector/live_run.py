@@ -20,7 +20,7 @@ from bisector.warden import Ended, Launch, Warden
 from bisector.window import Moment, NotMeasured, Shape, Window, between
 from injector.control import Control
 from injector.follow import Follower, stems
-from injector.plan import Plan
+from injector.plan import ByState, Plan
 
 LOOK_S = 0.0005
 """How often counters are looked at when what is awaited is near,"""
@@ -87,7 +87,7 @@ class LiveRun:
         self._plans += 1
         self.switch({})
 
-    def switch(self, doses: Mapping[int, float]) -> None:
+    def switch(self, doses: Mapping[int, ByState]) -> None:
         """Delay these entries of the plan from now on, and no others."""
         self._await(self.control.change(doses, self._plans))
 
@@ -120,7 +120,7 @@ class LiveRun:
 
     # -- measuring --------------------------------------------------------------------------------
 
-    def measure(self, doses: Mapping[int, float], targets: Iterable[str], shape: Shape) -> Window:
+    def measure(self, doses: Mapping[int, ByState], targets: Iterable[str], shape: Shape) -> Window:
         """One window with these entries of the plan delayed.
 
         Raises:

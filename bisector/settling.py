@@ -16,6 +16,7 @@ from statistics import median
 from bisector.live_run import LiveRun, TargetEnded
 from bisector.unit import NoUnit
 from bisector.window import Shape, Window, longer_by
+from injector.plan import ByState
 
 REPEATS, MOST_REPEATS = 3, 9
 """Where the first repeats show that it does not settle at once, more of them have to."""
@@ -48,7 +49,7 @@ class Settling:
         """Grows with what is known."""
         return len(self._repeats) + self._ended + GIVE_UP * self._plan
 
-    def measure(self, run: LiveRun, doses: Mapping[int, float], shape: Shape) -> None:
+    def measure(self, run: LiveRun, doses: Mapping[int, ByState], shape: Shape) -> None:
         """Find out, if that is not known.
 
         Args:
@@ -95,7 +96,7 @@ class Settling:
             raise NoUnit("it ends before it can be seen how long it takes to settle")
 
     def _once(
-        self, run: LiveRun, doses: Mapping[int, float], shape: Shape, stretches: int
+        self, run: LiveRun, doses: Mapping[int, ByState], shape: Shape, stretches: int
     ) -> list[Window]:
         """Before, in each stretch while slowed, in each afterwards."""
         windows = [run.stretch((), shape)]

@@ -1,9 +1,9 @@
 """The page of memory by which the tool switches a running target, in all its processes at once.
 
-A file of 64-bit words that the tool and every process of the run map: one *dose* for each entry of
-the plan's ``doses``, and before them what all share. The tool alone writes. It writes the doses
-first and the epoch last, and wakes whoever listens after that; a process reads the epoch first. So
-a process that says it has applied an epoch has applied its doses, or later ones.
+A file of 64-bit words that the tool and every process of the run map: for each entry of the plan's
+``doses`` a *dose* for each state, and before them what all share. The tool alone writes. It writes
+the doses first and the epoch last, and wakes whoever listens after that; a process reads the epoch
+first. So a process that says it has applied an epoch has applied its doses, or later ones.
 """
 
 from __future__ import annotations
@@ -15,8 +15,12 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from .plan import ByState
+
 _HEADER = 8
 _EPOCH, _PLAN = range(2)
+_STATES = 3
+_NOTHING = (0.0, 0.0, 0.0)
 
 
 class Control:
@@ -32,13 +36,12 @@ class Control:
         file = os.open(path, flags, 0o644)
         try:
             if create:
-                os.ftruncate(file, 8 * (_HEADER + doses))
+                os.ftruncate(file, 8 * (_HEADER + _STATES * doses))
             self._map = mmap.mmap(file, os.fstat(file).st_size)
         finally:
             os.close(file)
         self._words = memoryview(self._map).cast("Q")
-        self.doses: memoryview[float] = memoryview(self._map)[8 * _HEADER :].cast("d")
-        """What the delays of each entry of the plan are multiplied by; 0: it is not delayed."""
+        self._doses: memoryview[float] = memoryview(self._map)[8 * _HEADER :].cast("d")
         self._given: set[int] = set()
 
     @property
@@ -51,20 +54,30 @@ class Control:
         """Grows when the plan file has been replaced."""
         return self._words[_PLAN]
 
-    def change(self, doses: Mapping[int, float], plan: int) -> int:
+    def doses(self, entries: int) -> list[ByState]:
+        """What the delays of the first so many entries of the plan are multiplied by; all 0: it is
+        not delayed."""
+        words = iter(self._doses[: _STATES * entries].tolist())
+        return list(zip(words, words, words, strict=True))
+
+    def change(self, doses: Mapping[int, ByState], plan: int) -> int:
         """Say what is wanted from now on, all doses that are not given being 0; returns the
         epoch."""
         for entry in self._given - doses.keys():
-            self.doses[entry] = 0.0
+            self._set(entry, _NOTHING)
         for entry, dose in doses.items():
-            self.doses[entry] = dose
+            self._set(entry, dose)
         self._given = set(doses)
         self._words[_PLAN] = plan
         self._words[_EPOCH] += 1
         return self._words[_EPOCH]
 
+    def _set(self, entry: int, dose: ByState) -> None:
+        for state, times in enumerate(dose):
+            self._doses[_STATES * entry + state] = times
+
     def close(self) -> None:
         """Let go of the page."""
-        self.doses.release()
+        self._doses.release()
         self._words.release()
         self._map.close()

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
+    from .plan import ByState
     from .tracker import DelaySpec, Visit, Window
 
 _GIL = 3
@@ -56,19 +57,24 @@ class _Target:
     """What is known about one code object that is delayed or is the progress point."""
 
     __slots__ = (
-        *("base", "dose", "entry", "every", "fixed", "progress", "resume", "seen", "sites"),
-        "waits",
+        *("base", "delayed", "dose", "entry", "every", "fixed", "progress", "resume", "seen"),
+        *("sites", "waits"),
     )
 
     def __init__(self, spec: DelaySpec) -> None:
         slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec[:7]
-        self.dose = spec[7] if len(spec) > 7 else 1.0
+        self.multiply(spec[7] if len(spec) > 7 else (1.0, 1.0, 1.0))
         self.base = 8 * slot
         self.progress = 8 * progress
         self.sites: dict[int, Visit] = sites or {}
         self.seen = 0
         self.waits = any(map(follows, (self.entry, self.resume, *self.sites.values())))
         """Whether the delays of any visit follow the waits seen."""
+
+    def multiply(self, dose: ByState) -> None:
+        self.dose = dose
+        self.delayed = any(each > 0.0 for each in dose)
+        """Else nothing of it is delayed or counted."""
 
 
 class Delayer:
@@ -112,7 +118,7 @@ class Delayer:
             counters = self._counters
             if target.progress:
                 self._progress(target.progress)
-            if target.base and target.dose:
+            if target.base and target.delayed:
                 counters[target.base] += 1
                 target.seen += 1
                 due = target.seen % target.every == 0
@@ -130,7 +136,7 @@ class Delayer:
                 return self._disable
             if known[1].waits:
                 self._debts.waits.drop(known[1])
-            if known[1].dose and self._in_window():
+            if known[1].delayed and self._in_window():
                 self._visit(known[1], known[1].resume, self._entry_ns)
         except Exception as error:
             self._failed(error)
@@ -165,12 +171,12 @@ class Delayer:
             self._failed(error)
         return self._disable
 
-    def switch(self, changes: list[tuple[CodeType, float]]) -> None:
+    def switch(self, changes: list[tuple[CodeType, ByState]]) -> None:
         """Other doses."""
         for code, dose in changes:
             known = self._targets.get(id(code))
             if known is not None and known[1] is not None:
-                known[1].dose = max(dose, 0.0)
+                known[1].multiply(dose)
         self._switches += 1
 
     def forked(self, counters: memoryview[int]) -> None:
@@ -198,7 +204,7 @@ class Delayer:
             visit = known[1].sites.get(offset)
             if visit is None:
                 return self._disable
-            if known[1].dose and self._in_window():
+            if known[1].delayed and self._in_window():
                 self._visit(known[1], visit, self._site_ns)
         except Exception as error:
             self._failed(error)
@@ -266,16 +272,16 @@ class Delayer:
             return
         dose = target.dose
         if visit[0] > 0.0:
-            self._owe(target, 0, max(0.0, visit[0] * dose - event_ns))
+            self._owe(target, 0, max(0.0, visit[0] * dose[0] - event_ns))
         if visit[1] > 0.0:
-            self._owe(target, 1, visit[1] * dose)
+            self._owe(target, 1, visit[1] * dose[1])
         if target.waits and follows(visit):
             waits = self._debts.waits
             waits.end(target)
-            self._owe(target, 2, waits.expect(id(visit), visit) * dose)
+            self._owe(target, 2, waits.expect(id(visit), visit) * dose[2])
             waits.begin(id(visit), target)
         elif visit[2] > 0.0:
-            self._owe(target, 2, visit[2] * dose)
+            self._owe(target, 2, visit[2] * dose[2])
 
     def _owe(self, target: _Target, state: int, ns: float) -> None:
         """Add to the debt; pay it when it has reached the floor."""

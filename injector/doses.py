@@ -24,8 +24,13 @@ if TYPE_CHECKING:
     from .ledger import Ledger
     from .naming import Seen
     from .patterns import Patterns
+    from .plan import ByState
     from .roles import Role
     from .tracker import DelaySpec, Visit
+
+
+_NOTHING: ByState = (0.0, 0.0, 0.0)
+_ALL: ByState = (1.0, 1.0, 1.0)
 
 
 class Doses:
@@ -50,7 +55,7 @@ class Doses:
         }
         self._sites = [dose["sites"] for dose in plan["doses"]]
         self._live = plan["live"]
-        self._applied = [0.0 if self._live else 1.0] * len(self._sites)
+        self._applied = [_NOTHING if self._live else _ALL] * len(self._sites)
         """By entry: what its delays are multiplied by."""
         self._met: dict[int, list[_Met]] = {}
         self._fresh: set[int] = set()
@@ -99,8 +104,8 @@ class Doses:
             slot = self._slot("target", target, code)
             visit = (self._delay_ns, 0.0, 0.0, 0.0)
             fixed = self._delay_ns >= FLOOR_NS[0]
-            return (slot, progress, self._every, fixed, visit, None, None, 1.0)
-        return (0, progress, 1, False, None, None, None, 1.0) if progress else None
+            return (slot, progress, self._every, fixed, visit, None, None, _ALL)
+        return (0, progress, 1, False, None, None, None, _ALL) if progress else None
 
     def _dosed(self, code: CodeType, target: str, entry: int, progress: int) -> DelaySpec | None:
         slot = self._slot("target", target, code)
@@ -128,12 +133,14 @@ class Doses:
 
     def switch(self, tracker: Any, control: Control) -> None:
         """Live mode: delay what the page says from now on, and watch only that."""
-        wanted = control.doses[: len(self._sites)].tolist()
         fresh, self._fresh = self._fresh, set()
-        self.multiply(tracker, wanted, fresh)
+        self.multiply(tracker, control.doses(len(self._sites)), fresh)
 
     def multiply(
-        self, tracker: Any, wanted: Sequence[float], fresh: set[int] | frozenset[int] = frozenset()
+        self,
+        tracker: Any,
+        wanted: Sequence[ByState],
+        fresh: set[int] | frozenset[int] = frozenset(),
     ) -> None:
         """Let the doses be ``wanted``, one for each entry; of ``fresh`` ones whatever they were."""
         changes = []
@@ -151,7 +158,7 @@ class Doses:
 
     def let_go(self, tracker: Any) -> None:
         """Live mode: delay nothing, whatever the page says."""
-        self.multiply(tracker, [0.0] * len(self._sites))
+        self.multiply(tracker, [_NOTHING] * len(self._sites))
 
     @staticmethod
     def _visit(site: dict[str, Any], other: Visit) -> Visit:
@@ -185,11 +192,11 @@ class _Met:
         self.progress = progress
         """Whether its calls are counted also while it is not slowed."""
 
-    def watch(self, backend: Backend, dose: float) -> CodeType | None:
+    def watch(self, backend: Backend, dose: ByState) -> CodeType | None:
         """Bring the events that this dose needs; returns the code if it still exists."""
         code = self.code()
         if code is not None:
-            backend.watch(code, self.kinds if dose else ("start",) if self.progress else ())
+            backend.watch(code, self.kinds if any(dose) else ("start",) if self.progress else ())
         return code
 
 

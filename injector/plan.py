@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 VERSION = 1
 """Format of the plan file and of the records; an injector refuses any other."""
@@ -28,6 +28,9 @@ State = Literal["gil", "nogil", "wait"]
 """How time is spent: on CPU holding the GIL, on CPU without it, waiting."""
 
 STATES: tuple[State, ...] = ("gil", "nogil", "wait")
+
+ByState: TypeAlias = tuple[float, float, float]
+"""One for each state."""
 
 At = Literal["entry", "resume", "call", "jump", "yield", "return"]
 """The kinds of site, by the event that marks them."""

@@ -30,19 +30,21 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any, Protocol, TypeAlias
 
+    from .plan import ByState
+
     Window: TypeAlias = tuple[int, int]
     Visit: TypeAlias = tuple[float, float, float, float]
     """The delays at a site: ns to add to the debts at a dose of 1, in the order of `STATES`, and a
     share. What the callback costs is taken off ``gil`` when it comes, never below zero. With a
     share the ns of a wait follow the waits seen: see `injector.waits`."""
     DelaySpec: TypeAlias = tuple[
-        int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None, float
+        int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None, ByState
     ]
     """(slot of the target or 0, slot of the progress point or 0, every, fixed, entry, resume,
     sites by offset, dose). ``every``: only each Nth call of the function adds its entry visit.
-    ``fixed``: the debt is paid at once, whatever the floor (the classic method). ``dose``: what all
-    delays are multiplied by until `Delayer.switch` says otherwise; may be left out, and is 1
-    then."""
+    ``fixed``: the debt is paid at once, whatever the floor (the classic method). ``dose``: what
+    delays are multiplied by, in each state, until `Delayer.switch` says otherwise; may be left out,
+    and is 1 in all then."""
     ObserveSpec: TypeAlias = tuple[int, int, bool]
     """(slot of the function, slot of the progress point or 0, armed from the start)."""
     Look: TypeAlias = tuple[int, CodeType, int, int]
@@ -76,7 +78,7 @@ class Delayer(Protocol):
     it notes when it came, the CPU time of the process, and that of the thread without delays, and
     copies the counters in use where a still is wanted (`injector.ledger`).
 
-    A visit, for each state with ns: ``debt[thread][state] += ns * dose`` (for ``gil`` less
+    A visit, for each state with ns: ``debt[thread][state] += ns * dose[state]`` (for ``gil`` less
     ``event_ns``); when the debt is at least the
     floor (or ``fixed`` and positive) all of it is paid by `injector.spin` and ``debt -= delivered``
     as measured, so that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and
@@ -118,8 +120,8 @@ class Delayer(Protocol):
         """PY_START where targets are watched one by one: asks what the code is, and disables
         itself."""
 
-    def switch(self, changes: list[tuple[CodeType, float]]) -> None:
-        """Other doses for these targets from now on; all debts are forgiven. At a dose of 0 a
+    def switch(self, changes: list[tuple[CodeType, ByState]]) -> None:
+        """Other doses for these targets from now on; all debts are forgiven. Where all are 0 a
         target is neither delayed nor counted; a progress point is counted all the same."""
 
     def forked(self, counters: memoryview[int]) -> None:

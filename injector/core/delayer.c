@@ -83,9 +83,10 @@ switch_(PyObject *object, PyObject *changes)
     }
     for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(pairs); at++) {
         PyObject *pair = PySequence_Fast_GET_ITEM(pairs, at), *code;
-        double dose;
-        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!d", &PyCode_Type, &code, &dose)) {
-            PyErr_Format(PyExc_TypeError, "a change is a tuple (code, dose), not %R", pair);
+        double dose[STATES];
+        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!(ddd)", &PyCode_Type, &code, &dose[GIL],
+                                                        &dose[NOGIL], &dose[WAIT])) {
+            PyErr_Format(PyExc_TypeError, "a change is (code, (gil, nogil, wait)), not %R", pair);
             Py_DECREF(pairs);
             return NULL;
         }

@@ -21,7 +21,8 @@ struct target {
     uint64_t seen;       /* calls, for ``every`` */
     uint64_t every;      /* only each Nth call adds its entry visit; at least 1 */
     int fixed;           /* pay at once, whatever the floor */
-    double dose;         /* what delays are multiplied by; 0: nothing is delayed or counted */
+    double dose[STATES]; /* what delays are multiplied by */
+    int is_delayed;      /* whether any is; else nothing is delayed or counted */
     struct visit entry, resume;
     Py_ssize_t units;    /* code units that site_of covers */
     uint16_t *site_of;   /* by offset / 2: index into sites plus 1, 0 none; owned */
@@ -51,8 +52,9 @@ enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset
 /* Find out what code is, if that is not known: DISABLE, or FAILED with the target's exception. */
 enum answer delayer_meet(struct delayer *self, PyObject *code);
 
-/* Multiply the delays of a target by ``dose`` from now on; nothing for code that is none. */
-void delayer_switch(struct delayer *self, PyObject *code, double dose);
+/* Multiply the delays of a target by ``dose``, one for each state, from now on; nothing for code that
+ * is none. */
+void delayer_switch(struct delayer *self, PyObject *code, const double *dose);
 
 /* Nobody owes anything any more. */
 void delayer_forgive(struct delayer *self);

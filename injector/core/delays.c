@@ -64,7 +64,7 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
         double ns = visit->ns[state];
         if (ns > 0.0) {
             ns = follow && state == WAIT ? waits_expect(thread, visit) : ns;
-            ns = ns * target->dose - (state == GIL ? (double)event_ns : 0.0);
+            ns = ns * target->dose[state] - (state == GIL ? (double)event_ns : 0.0);
             double debt = thread->owed[state] += ns > 0.0 ? ns : 0.0;
             if (unlikely(debt >= floor_ns[state] || (target->fixed && debt > 0.0))) {
                 pay(self, target, thread, state);
@@ -114,7 +114,7 @@ make(void *tracker, PyObject *code, PyObject *spec)
     if (target == NULL) {
         return NULL;
     }
-    self->with_sites += target->units > 0 && target->dose > 0.0;
+    self->with_sites += target->units > 0 && target->is_delayed;
     use_slot(self, target->slot);
     use_slot(self, target->progress);
     return &target->record;
@@ -213,7 +213,7 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
     if (unlikely(target->progress)) {
         progress(self, target->progress);
     }
-    if (target->slot && target->dose > 0.0) {
+    if (target->slot && target->is_delayed) {
         self->counters.base[WIDTH * target->slot + CALLS]++;
         int due = likely(target->every == 1) || ++target->seen % target->every == 0;
         visited(self, target, due ? &target->entry : &none, self->entry_ns);
@@ -233,7 +233,7 @@ delayer_resume(struct delayer *self, PyObject *code)
         return DISABLE;
     }
     begin(self, target);
-    if (target->slot && target->dose > 0.0 && window_is_open(&self->window)) {
+    if (target->slot && target->is_delayed && window_is_open(&self->window)) {
         visited(self, target, &target->resume, self->entry_ns);
     }
     return KEEP;
@@ -250,7 +250,7 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
     if (site == NULL) {
         return DISABLE;
     }
-    if (target->slot && target->dose > 0.0 && window_is_open(&self->window)) {
+    if (target->slot && target->is_delayed && window_is_open(&self->window)) {
         visited(self, target, site, self->site_ns);
     }
     return KEEP;
@@ -267,16 +267,17 @@ delayer_meet(struct delayer *self, PyObject *code)
 }
 
 void
-delayer_switch(struct delayer *self, PyObject *code, double dose)
+delayer_switch(struct delayer *self, PyObject *code, const double *dose)
 {
     struct target *target = NULL;
     if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
         return;
     }
+    int was_delayed = target->is_delayed;
+    target_multiply(target, dose);
     if (target->units > 0) {
-        self->with_sites += (dose > 0.0) - (target->dose > 0.0);
+        self->with_sites += target->is_delayed - was_delayed;
     }
-    target->dose = dose > 0.0 ? dose : 0.0;
 }
 
 void

@@ -21,7 +21,7 @@ listens(PyObject *tracker, PyObject *code)
     struct delayer *delayer = (struct delayer *)tracker;
     struct target *target = NULL;
     return delayer->with_sites && record_get(code, delayer->serial, (struct record **)&target) == RECORD
-        && target->open_calls > 0 && target->dose > 0.0;
+        && target->open_calls > 0 && target->is_delayed;
 }
 
 /* A native call of such a frame. */
@@ -80,7 +80,7 @@ run_target(struct delayer *delayer, struct target *target, PyThreadState *tstate
 {
     PyObject *code = Py_NewRef((PyObject *)frame->f_code);
     PyObject *result;
-    if (likely((target->units == 0 && !target->waits) || target->dose == 0.0)) {
+    if (likely((target->units == 0 && !target->waits) || !target->is_delayed)) {
         result = frame_run(tstate, frame, throwflag, 0);
     }
     else {
@@ -177,7 +177,7 @@ watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
     if (likely(!delayer->with_sites && !tstate->cframe->use_tracing)) {
         enum known known =
             record_get((PyObject *)frame->f_code, delayer->serial, (struct record **)&target);
-        if (known == NOTHING || (known == RECORD && target->dose == 0.0 && !target->progress)) {
+        if (known == NOTHING || (known == RECORD && !target->is_delayed && !target->progress)) {
             return frame_hand_on(tstate, frame, throwflag);
         }
     }

@@ -117,11 +117,13 @@ read_spec(struct target *target, const struct counters *counters, PyObject *spec
                      Py_TYPE(spec)->tp_name);
         return -1;
     }
-    target->dose = 1.0;
-    if (!PyArg_ParseTuple(spec, "OOLpOOO|d;resolve must answer seven things, or eight", &slot, &progress,
-                          &every, &target->fixed, &entry, &resume, &sites, &target->dose)) {
+    double dose[STATES] = {1.0, 1.0, 1.0};
+    if (!PyArg_ParseTuple(spec, "OOLpOOO|(ddd);resolve must answer seven things, or eight", &slot, &progress,
+                          &every, &target->fixed, &entry, &resume, &sites, &dose[GIL], &dose[NOGIL],
+                          &dose[WAIT])) {
         return -1;
     }
+    target_multiply(target, dose);
     target->every = every < 1 ? 1 : (uint64_t)every;
     target->slot = counters_slot(counters, slot);
     target->progress = target->slot < 0 ? -1 : counters_slot(counters, progress);
@@ -138,6 +140,16 @@ read_spec(struct target *target, const struct counters *counters, PyObject *spec
         return 0;
     }
     return read_sites(target, sites) < 0 ? -1 : mark_calls(target);
+}
+
+void
+target_multiply(struct target *target, const double *dose)
+{
+    target->is_delayed = 0;
+    for (enum state state = GIL; state < STATES; state++) {
+        target->dose[state] = dose[state] > 0.0 ? dose[state] : 0.0;
+        target->is_delayed |= target->dose[state] > 0.0;
+    }
 }
 
 struct target *

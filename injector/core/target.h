@@ -7,6 +7,9 @@
 /* A new target (one reference) from a DelaySpec tuple. NULL with an exception if it is none. */
 struct target *target_new(const struct counters *counters, uint64_t owner, PyObject *code, PyObject *spec);
 
+/* Multiply its delays by ``dose``, one for each state, from now on. */
+void target_multiply(struct target *target, const double *dose);
+
 /* The visit at a byte offset, NULL where there is no site. */
 static inline struct visit *
 target_site(const struct target *target, Py_ssize_t offset)

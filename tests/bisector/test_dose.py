@@ -12,6 +12,7 @@ from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from bisector.dose import Universe, doses_of, least_dose, plan_for, slowed_by_watching
 from bisector.observations import RunRequest
 from bisector.point import Point
+from injector.plan import ByState
 
 seconds = st.floats(0.0, 1e-3)
 sites = st.lists(
@@ -173,24 +174,29 @@ def test_plans_by_purpose() -> None:
     assert (classic.rules, classic.delay_ns, classic.doses) == (("m:f",), 10_000.0, ())
 
 
-@pytest.mark.parametrize(("delay_ns", "expected"), [(None, {0: 0.5, 1: 0.25}), (1e3, {0: 0.25})])
+@pytest.mark.parametrize(
+    ("delay_ns", "expected"), [(None, (0.5, 0.5, 0.25)), (1e3, (0.25, 0.25, 0.25))]
+)
 def test_a_dose_of_computing_grows_where_processors_have_become_slower(
-    delay_ns: float | None, expected: dict[int, float]
+    delay_ns: float | None, expected: ByState
 ) -> None:
     """What waits goes by the clock, and so does a fixed delay."""
-    computes = function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 0.0))
-    waits = replace(function(SiteProfile("entry", -1, 1.0, 0.0, 0.0, 1e-3)), target="m:g")
-    universe = universe_of(Discovery((computes, waits)), delay_ns)
-    doses = universe.doses(("m:f", "m:g"), 0.25, slower=2.0)
-    assert {entry: doses[entry] for entry in expected} == expected
+    found = Discovery((function(SiteProfile("entry", -1, 1.0, 1e-3, 0.0, 1e-3)),))
+    assert universe_of(found, delay_ns).doses(("m:f",), 0.25, slower=2.0) == {0: expected}
+
+
+def test_what_watching_adds_is_taken_off_computing_and_not_off_waits() -> None:
+    """Else code that computes and waits would be given more of one than of the other."""
+    (dose,) = universe_of(WATCHED).doses(("m:f",), 3.0).values()
+    assert dose == pytest.approx((1.0, 3.0, 3.0))
 
 
 def test_a_dose_that_watching_alone_exceeds_is_still_given() -> None:
     """Code that is not delayed at all is not watched either: it would be given nothing."""
     universe = universe_of(WATCHED)
     (dose,) = universe.doses(("m:f",), 0.25).values()
-    assert 0.0 < dose < 0.01
-    assert set(universe.doses(("m:f",), 0.0).values()) == {0.0}
+    assert 0.0 < dose[0] < 0.01
+    assert set(universe.doses(("m:f",), 0.0).values()) == {(0.0, 0.0, 0.0)}
 
 
 def test_a_dose_is_no_less_than_what_watching_adds_to_code_that_matters() -> None:
@@ -206,5 +212,6 @@ def test_a_dose_is_no_less_than_what_watching_adds_to_code_that_matters() -> Non
 def test_where_processors_have_become_slower_watching_adds_as_much_more() -> None:
     universe = universe_of(WATCHED)
     request = RunRequest(1, "search", 1, frozenset({"m:f"}), 3.0)
-    assert list(universe.doses(("m:f",), 3.0, slower=1.5).values()) == [pytest.approx(1.5)]
+    ((computing, *_),) = universe.doses(("m:f",), 3.0, slower=1.5).values()
+    assert computing == pytest.approx(1.5)
     assert slowed_by_watching(WATCHED, request, slower=1.5) == pytest.approx({"m:f": 6e-3})

@@ -15,6 +15,7 @@ from bisector.observations import Delivered
 from bisector.point import Point
 from bisector.watching import MOST_ROUNDS, Watching
 from bisector.window import Shape, Window
+from injector.plan import ByState
 
 SHAPE = Shape(2, 14, 0.04, 5.0)
 LOOP, HELPER, PLAIN = "m:loop", "m:helper", "m:plain"
@@ -50,9 +51,9 @@ class Target:
         self._speeds = speeds
         self._left = ends_after
 
-    def measure(self, doses: Mapping[int, float], targets: Any, shape: Shape) -> Window:
+    def measure(self, doses: Mapping[int, ByState], targets: Any, shape: Shape) -> Window:
         assert bool(doses) == bool(targets)
-        assert all(0.0 < dose < 0.01 for dose in doses.values())
+        assert all(0.0 < each < 0.01 for dose in doses.values() for each in dose)
         if self._left == 0:
             raise TargetEnded(None)  # type: ignore[arg-type]
         self._left -= 1

@@ -16,7 +16,7 @@ from attached_runs import BOOTSTRAP, PYTHON
 from injector.control import Control
 from injector.follow import Follower, between, stems
 from injector.ledger import read_records
-from injector.plan import Dose, Plan, Site
+from injector.plan import ByState, Dose, Plan, Site
 
 pytestmark = pytest.mark.process
 
@@ -69,10 +69,12 @@ class Running:
         until(found)
         return list(self.followers.values())
 
-    def switch(self, doses: dict[int, float], plan: int = 1) -> float:
-        """Seconds until every process has followed."""
+    def switch(self, doses: dict[int, float | ByState], plan: int = 1) -> float:
+        """Seconds until every process has followed. One dose serves all states."""
         began = time.monotonic()
-        self.epoch = self.control.change(doses, plan)
+        self.epoch = self.control.change(
+            {e: d if isinstance(d, tuple) else (d, d, d) for e, d in doses.items()}, plan
+        )
 
         def followed() -> bool:
             # One that is just starting listens a moment later.
