@@ -1,21 +1,22 @@
 """A pool of four equal workers limits throughput; each works a little and waits for a device.
 
 Truth: `answer` is sensitive, gain about 1 (never 4, never 1/4), although four of them run side by
-side: together they keep less than half a core busy, so cores do not decide.
+side: together with the pool's own work they keep less than half a core busy, so cores do not
+decide.
 """
 
 import multiprocessing
 import time
 
-QUESTIONS = 380
+QUESTIONS = 280
 FIRST = 40
 
 
 def answer(question):
     total = question + 1
-    for index in range(9_000):
+    for index in range(4_000):
         total = (total * 31 + index) % 1_000_003
-    time.sleep(0.0065)
+    time.sleep(0.012)
     return total
 
 
