@@ -77,6 +77,11 @@ class LiveExecutor(TargetExecutor):
         self._run_units = 0
         """What the longest of the targets that have ended had done; 0 while none has."""
         self._unit_s = 0.0
+        self._usual: Window | None = None
+        """The latest undelayed window."""
+        self._strained_s = 0.0
+        """How long the latest window lasted, if it was slowed by more than what settling was
+        measured with."""
         self._work_s: deque[float] = deque(maxlen=RECENT)
         """CPU seconds per unit in undelayed windows, the latest."""
 
@@ -154,9 +159,14 @@ class LiveExecutor(TargetExecutor):
             if request.dose > 0.0
             else {}
         )
+        if self._strained_s and self._usual:
+            slowed_s, self._strained_s = self._strained_s, 0.0
+            self._settling.recover(run, self._usual, self._lengths.stretch(0.0), slowed_s)
         is_first = request.purpose in ("discard", "baseline")
         shape = self._lengths.window(request.dose, is_first)
         window = run.measure(doses, request.targets, shape)
+        self._strained_s = window.wall_s if request.dose > COARSE else 0.0
+        self._usual = self._usual if doses else window
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
         delivered = self._delivered(window, request)
@@ -261,6 +271,7 @@ class LiveExecutor(TargetExecutor):
             return self._run
         self.close()
         clear(self.slot)
+        self._strained_s = 0.0
         self._prepare()
         known = bool(self._first.discoveries)
         self._universe = self._universe_for(RunRequest(0, "baseline", 0)) if known else None

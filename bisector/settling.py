@@ -4,7 +4,7 @@ What was begun under other doses has to come out first, and some programs carry 
 one window into the next: a queue that was emptied while its reader was slowed fills again, a source
 that was held up makes up for it. So everything is slowed once, as much as will ever be, and the
 work before, meanwhile and afterwards is timed in stretches: it has settled when it takes as long as
-it goes on to take.
+it goes on to take. After windows that were slowed by even more, it is seen each time whether it has.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ of the repeats differ in the same direction: what disturbs them goes either way.
 GIVE_UP = 3
 """Targets that end before one repeat is complete, after which less is tried. (The first may have
 been at its end when it was begun.)"""
+
+
+LONGEST_RECOVERY = 3.0
+"""What was held up in a window is made up for within so many times as long, or not waited for."""
 
 
 class Settling:
@@ -79,6 +83,29 @@ class Settling:
                 f"{late * shape.units} units of work"
             )
         self.units = shape.settle + late * shape.units
+
+    @staticmethod
+    def recover(run: LiveRun, usual: Window, shape: Shape, slowed_s: float) -> None:
+        """Let undelayed work pass after more than what settling was measured with, until it takes
+        as long as usual.
+
+        Args:
+            usual: undelayed.
+            shape: of a stretch.
+            slowed_s: how long it was slowed.
+
+        Raises:
+            TargetEnded: it ended before that.
+            NotMeasured: there is no progress.
+        """
+        run.switch({})
+        run.pass_units(shape.settle - 1, 0.0, shape.patience_s)
+        left_s = LONGEST_RECOVERY * slowed_s
+        while left_s > 0.0:
+            window = run.stretch((), shape)
+            if abs(longer_by(window, usual)) <= DIFFERS:
+                return
+            left_s -= window.wall_s
 
     def _is_clear(self, stretches: int) -> bool:
         repeats = len(self._repeats)

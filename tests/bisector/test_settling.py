@@ -120,3 +120,27 @@ def window(time_s, cpu_s):
 )
 def test_what_slower_processors_explain_is_no_difference(a, b, longer):
     assert longer_by(a, b) == pytest.approx(longer, abs=1e-9)
+
+
+def recovered(run, slowed_s=1.0):
+    """Units that are let pass after a window that has just been slowed."""
+    usual = run.stretch((), SHAPE)
+    run.switch(DOSES)
+    run.stretch((), SHAPE)
+    Settling.recover(run, usual, SHAPE, slowed_s)
+    return run.since
+
+
+def test_after_more_than_it_was_measured_with_the_work_is_to_take_as_long_as_usual_again():
+    def time_s(slowed, before, since):
+        return 0.03 if slowed else 0.002 if before and since <= 40 else 0.01
+
+    assert 40 < recovered(Run(time_s)) <= 40 + 2 * SHAPE.units
+    assert recovered(Run(lambda slowed, *_: 0.03 if slowed else 0.01)) == 1 + SHAPE.units
+
+
+def test_what_is_not_made_up_for_within_a_few_times_as_long_is_not_waited_for():
+    def time_s(slowed, before, since):
+        return 0.03 if slowed else 0.002 if before else 0.01
+
+    assert recovered(Run(time_s)) < 300
