@@ -4,7 +4,7 @@ What was begun under other doses has to come out first, and some programs carry 
 one window into the next: a queue that was emptied while its reader was slowed fills again, a source
 that was held up makes up for it. So everything is slowed once, as much as will ever be, and the
 work before, meanwhile and afterwards is timed in stretches: it has settled when it takes as long as
-it goes on to take. After windows that were slowed by even more, it is seen each time whether it has.
+it goes on to take. After a window that was slowed by even more, it is seen whether it has.
 """
 
 from __future__ import annotations

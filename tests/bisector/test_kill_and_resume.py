@@ -15,7 +15,7 @@ import pytest
 
 from bisector.journal import Journal
 
-pytestmark = [pytest.mark.process, pytest.mark.investigation]
+pytestmark = pytest.mark.process
 
 ROOT = Path(__file__).parents[2]
 KILLS = 25
@@ -135,6 +135,7 @@ def test_ctrl_c_kills_the_run_in_flight_and_exits_130(tmp_path):
     assert observations(tmp_path) == []
 
 
+@pytest.mark.investigation
 def test_between_two_runs_passes_less_time_than_the_shortest_run_takes(tmp_path):
     """A twentieth of a run of one second is about what it takes to start Python and do nothing."""
     (tmp_path / "bench.py").write_text("import time\ntime.sleep(0.02)\n")

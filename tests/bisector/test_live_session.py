@@ -13,7 +13,8 @@ from textwrap import dedent
 
 import pytest
 
-pytestmark = [pytest.mark.process, pytest.mark.investigation]
+pytestmark = pytest.mark.process
+measures = pytest.mark.investigation
 
 ROOT = Path(__file__).parents[2]
 
@@ -85,6 +86,7 @@ def until(reached, seconds=60.0):
         time.sleep(0.01)
 
 
+@measures
 def test_an_endless_program_is_started_once_and_stopped(tmp_path):
     bench = program(tmp_path, 10**9)
     code, summary, _ = investigate(tmp_path, str(bench), "--budget", "20s")
@@ -102,6 +104,7 @@ def test_an_endless_program_is_started_once_and_stopped(tmp_path):
     assert not any(map(is_alive, pids(tmp_path, "began")))
 
 
+@measures
 def test_a_program_that_ends_is_started_again(tmp_path):
     bench = program(tmp_path, 600)
     arguments = (str(bench), "--metric", "progress:__main__:step", "--budget", "20s")
@@ -137,9 +140,10 @@ JOBS = """
 """
 
 
+@measures
 def test_a_marked_unit_is_taken_for_the_unit(tmp_path):
     (tmp_path / "bench.py").write_text(dedent(JOBS))
-    code, summary, _ = investigate(tmp_path, "bench.py", "--budget", "12s")
+    code, summary, _ = investigate(tmp_path, "bench.py", "--budget", "8s")
     assert code in (0, 3)
     metric = summary["benchmark"]["metric"]
     assert metric["name"] == "bisector.mark:job"
@@ -147,6 +151,7 @@ def test_a_marked_unit_is_taken_for_the_unit(tmp_path):
     assert {entry["target"] for entry in summary["sensitive"]} <= {"__main__:compute"}
 
 
+@measures
 def test_a_latency_of_jobs_side_by_side_is_measured_and_shared_out(tmp_path):
     """Four jobs at a time wait for one processor: a job takes four times as long as its work, and
     without that work next to nothing."""
@@ -167,7 +172,7 @@ def test_a_latency_of_jobs_side_by_side_is_measured_and_shared_out(tmp_path):
 
 def test_one_that_ignores_being_stopped_is_killed(tmp_path):
     bench = program(tmp_path, 10**9, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
-    code, _, _ = investigate(tmp_path, str(bench), "--budget", "8s")
+    code, _, _ = investigate(tmp_path, str(bench), "--budget", "4s")
     assert code in (0, 3)
     assert not any(map(is_alive, pids(tmp_path, "began")))
 
@@ -216,7 +221,7 @@ def test_a_program_that_fails_is_one_sentence(tmp_path):
 def test_a_killed_tool_leaves_the_program_running_and_can_be_resumed(tmp_path):
     bench = program(tmp_path, 3000)
     journal = tmp_path / "run" / "journal.db"
-    tool = start(tmp_path, str(bench), "--budget", "20s", "--seed", "1", "--output", "run")
+    tool = start(tmp_path, str(bench), "--budget", "10s", "--seed", "1", "--output", "run")
     until(lambda: journal.exists() and journal.stat().st_size > 40_000)
     running = pids(tmp_path, "began")[-1]
     assert is_alive(running)
@@ -238,7 +243,7 @@ def test_a_killed_tool_leaves_the_program_running_and_can_be_resumed(tmp_path):
 def test_what_a_killed_tool_left_running_is_stopped_before_another_is_started(tmp_path):
     bench = program(tmp_path, 10**9)
     journal = tmp_path / "run" / "journal.db"
-    tool = start(tmp_path, str(bench), "--budget", "20s", "--seed", "1", "--output", "run")
+    tool = start(tmp_path, str(bench), "--budget", "10s", "--seed", "1", "--output", "run")
     until(lambda: journal.exists() and journal.stat().st_size > 40_000)
     tool.kill()
     tool.communicate()
