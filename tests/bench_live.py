@@ -133,7 +133,7 @@ def switch_eight() -> None:
             processes = run.measure({}, (), Shape(10, 100, 0.1, 10.0)).processes
             for number in range(100):
                 began = time.monotonic()
-                run.switch({0: 1.0} if number % 2 else {})
+                run.switch({0: (1.0, 1.0, 1.0)} if number % 2 else {})
                 took_ms.append((time.monotonic() - began) * 1e3)
     took_ms.sort()
     print(
