@@ -6,7 +6,7 @@ VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 85s
 
-.PHONY: demo test test-short lint cases accuracy bench-live soak-live clean environment
+.PHONY: demo test test-short lint cases accuracy bench-live agreement soak-live clean environment
 
 demo:
 	@echo "Installing into $(DEMO_VENV) ..."
@@ -45,6 +45,10 @@ accuracy: environment
 # or start-up with LIVE="--example gpu_serving --startup 10".
 bench-live: environment
 	$(VENV)/bin/python tests/bench_live.py $(LIVE)
+
+# The same programs in windows of one run and in a process for each experiment, side by side.
+agreement: environment
+	$(VENV)/bin/python tests/agreement.py $(LIVE)
 
 # An hour of switching: memory of both sides, and what being attached costs.
 soak-live: environment

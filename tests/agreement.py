@@ -26,20 +26,29 @@ TESTS = ROOT / "tests"
 
 @dataclass(frozen=True)
 class Program:
-    """A program and its arguments; ``kind`` says why it is here."""
+    """A program and its arguments; ``kind`` says why it is here, ``endless`` what more lets it run
+    for as long as it is looked at, where it would end too soon for that."""
 
     script: Path
     arguments: tuple[str, ...]
     kind: str
+    endless: tuple[str, ...] = ()
 
 
 EXAMPLES = ROOT / "examples"
 LOOP = TESTS / "programs" / "pyperformance_loop.py"
 PROGRAMS = {
     "gpu_serving": Program(EXAMPLES / "gpu_serving" / "bench.py", (), "overlaps with a stream"),
-    "web_service": Program(EXAMPLES / "web_service" / "bench.py", (), "asyncio, two processes"),
-    "worker_pipeline": Program(EXAMPLES / "worker_pipeline" / "bench.py", (), "four processes"),
-    "two_stage_threads": Program(TESTS / "cases" / "two_stage_threads.py", (), "threads"),
+    "web_service": Program(
+        EXAMPLES / "web_service" / "bench.py",
+        (),
+        "asyncio, two processes",
+        ("--requests", "10000000"),
+    ),
+    "worker_pipeline": Program(
+        EXAMPLES / "worker_pipeline" / "bench.py", (), "four processes", ("--blocks", "10000000")
+    ),
+    "two_stage_threads": Program(TESTS / "cases" / "two_stage_threads.py", ("unequal",), "threads"),
     "single_threaded": Program(TESTS / "cases" / "single_threaded.py", (), "a step loop"),
     "richards": Program(LOOP, ("richards", "5"), "CPU-bound, many small functions"),
     "deltablue": Program(LOOP, ("deltablue", "40"), "CPU-bound, many small functions"),
@@ -90,10 +99,10 @@ def compare(name: str, arguments: argparse.Namespace) -> bool:
     """One program in both modes; whether that is as it should be."""
     program = PROGRAMS[name]
     found = {}
-    for mode in ("live", "runs"):
+    for mode, more in (("live", program.endless), ("runs", ())):
         found[mode] = investigate(
             program.script,
-            program.arguments,
+            (*program.arguments, *more),
             budget=arguments.budget,
             seed=arguments.seed,
             options=("--mode", mode),
