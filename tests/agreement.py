@@ -1,23 +1,26 @@
 """Windows of one run against a process for each experiment: the same programs in both modes.
 
-    python tests/agreement.py [--budget 120s] [--seed 0] [--program richards] [--keep DIR]
+    python tests/agreement.py [--budget 120s] [--seed 0] [--runs 8] [--program NAME] [--keep DIR]
 
-A drop is compared as time added by each second of delay (the critical fraction), since the modes
-may choose doses of their own; the drops themselves are printed beside it. Exits with 1 if intervals
-of one target have nothing in common, or live mode was undecided. In runs mode, where processes
-cannot be compared well, undecided is an answer.
+What live mode found is slowed by the same delays in whole runs through ``inject``, with undelayed
+runs in between, and the drops are compared. Exits with 1 if intervals of one target have nothing in
+common, or live mode was undecided. What an investigation in runs mode makes of the program in the
+same time is printed beside it; where processes cannot be compared well, it may be undecided.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import platform
 import sys
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from by_hand import commands, drops
 from investigation import ROOT, Investigation, investigate
 from judgement import reported
 
@@ -33,6 +36,10 @@ class Program:
     arguments: tuple[str, ...]
     kind: str
     endless: tuple[str, ...] = ()
+
+    def finite(self, command: Sequence[str]) -> Sequence[str]:
+        """A command without that."""
+        return command[: len(command) - len(self.endless)]
 
 
 EXAMPLES = ROOT / "examples"
@@ -60,6 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--budget", default="120s", help="for each mode of each program")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--runs", type=int, default=8, help="with and without delays, by hand")
     parser.add_argument("--program", choices=PROGRAMS, action="append")
     parser.add_argument("--keep", metavar="DIR", type=Path, help="keep each run below DIR")
     return parser.parse_args()
@@ -75,50 +83,60 @@ def outcome(done: Investigation) -> str:
     return f"{done.summary['stop_reason']} after {cost['wall_s']:.0f} s{part}"
 
 
-def shown(entry: dict[str, Any] | None) -> str:
-    """Critical fraction and drop of one target."""
+def shown(drop: float, low: float, high: float) -> str:
+    """A drop of throughput with its interval."""
+    return f"{drop:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def in_runs(entry: dict[str, Any] | None) -> str:
+    """What runs mode said of a target of live mode."""
     if entry is None or entry["critical_fraction"] is None:
-        return "not reported"
-    fraction, drop = entry["critical_fraction"], entry["throughput_drop"]
+        return "not reported by runs mode"
+    fraction = entry["critical_fraction"]
     low, high = fraction["ci95"]
-    return (
-        f"{fraction['estimate']:.2f} [{low:.2f}, {high:.2f}] "
-        f"(drop {drop['estimate']:.1%} at a dose of {entry['dose']:.0%})"
-    )
+    return f"critical fraction in runs mode {fraction['estimate']:.2f} [{low:.2f}, {high:.2f}]"
 
 
-def agree(entries: Sequence[dict[str, Any] | None]) -> bool | None:
-    """Whether the intervals of both have something in common; None where one has none."""
-    ranges = [e["critical_fraction"]["ci95"] for e in entries if e and e["critical_fraction"]]
-    if len(ranges) < 2:
-        return None
-    return max(low for low, _ in ranges) <= min(high for _, high in ranges)
-
-
-def compare(name: str, arguments: argparse.Namespace) -> bool:
+def compare(name: str, arguments: argparse.Namespace, keep: Path) -> bool:
     """One program in both modes; whether that is as it should be."""
     program = PROGRAMS[name]
-    found = {}
-    for mode, more in (("live", program.endless), ("runs", ())):
-        found[mode] = investigate(
+    live, runs = (
+        investigate(
             program.script,
             (*program.arguments, *more),
             budget=arguments.budget,
             seed=arguments.seed,
             options=("--mode", mode),
-            keep=arguments.keep / f"{name}-{mode}" if arguments.keep else None,
+            keep=keep / f"{name}-{mode}",
         )
-    print(f"{name} ({program.kind})")
-    for mode, done in found.items():
-        print(f"  {mode}: {outcome(done)}")
-    entries = [reported(done.summary) if done.summary else {} for done in found.values()]
-    good = found["live"].exit_code == 0
-    for target in sorted(entries[0].keys() | entries[1].keys()):
-        both = [of_mode.get(target) for of_mode in entries]
-        same = agree(both)
-        good = good and same is not False
-        verdict = {True: "agree", False: "APART", None: "one  "}[same]
-        print(f"  {verdict} {target}: live {shown(both[0])}, runs {shown(both[1])}", flush=True)
+        for mode, more in (("live", program.endless), ("runs", ()))
+    )
+    print(f"{name} ({program.kind})\n  live: {outcome(live)}\n  runs: {outcome(runs)}")
+    if live.summary is None:
+        return False
+    plain, slowed = commands(live.summary)
+    drops_by_hand = drops(
+        program.finite(plain),
+        {target: program.finite(command) for target, command in slowed.items()},
+        arguments.runs,
+    )
+    good = live.exit_code == 0
+    others = reported(runs.summary) if runs.summary else {}
+    for entry in live.summary["sensitive"]:
+        drop, fraction = entry["throughput_drop"], entry["critical_fraction"]
+        if drop is None or fraction is None:
+            continue
+        by_hand = drops_by_hand[entry["target"]]
+        same = by_hand[1] <= drop["ci95"][1] and drop["ci95"][0] <= by_hand[2]
+        good = good and same
+        print(
+            f"  {'agree' if same else 'APART'} {entry['target']}: "
+            f"live {shown(drop['estimate'], *drop['ci95'])}, in runs {shown(*by_hand)}; "
+            f"critical fraction {fraction['estimate']:.2f} "
+            f"[{fraction['ci95'][0]:.2f}, {fraction['ci95'][1]:.2f}], "
+            f"{in_runs(others.get(entry['target']))}",
+            flush=True,
+        )
     return good
 
 
@@ -126,7 +144,9 @@ def main() -> int:
     """Every chosen program."""
     arguments = parse_arguments()
     print(f"Python {platform.python_version()}, {arguments.budget} for each mode")
-    good = [compare(name, arguments) for name in arguments.program or PROGRAMS]
+    with contextlib.ExitStack() as stack:
+        keep = arguments.keep or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        good = [compare(name, arguments, keep) for name in arguments.program or PROGRAMS]
     return 0 if all(good) else 1
 
 

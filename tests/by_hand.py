@@ -17,8 +17,9 @@ import shlex
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from scipy import stats
 
@@ -46,24 +47,35 @@ def interval(logs: Sequence[float]) -> tuple[float, float, float]:
     return 1 - math.exp(mean), 1 - math.exp(mean + radius), 1 - math.exp(mean - radius)
 
 
+def commands(summary: dict[str, Any]) -> tuple[list[str], dict[str, list[str]]]:
+    """The benchmark's command, and for each entry of the sensitive set the one that slows it."""
+    return summary["benchmark"]["command"], {
+        entry["target"]: [sys.executable, "-m", "bisector", *shlex.split(entry["reproduce"])[1:]]
+        for entry in summary["sensitive"]
+    }
+
+
+def drops(
+    plain: Sequence[str], slowed: Mapping[str, Sequence[str]], runs: int
+) -> dict[str, tuple[float, float, float]]:
+    """What each command does to throughput in so many runs: (drop, low, high)."""
+    throughput(plain)
+    logs: dict[str, list[float]] = {target: [] for target in slowed}
+    for _ in range(runs):
+        for target, command in slowed.items():
+            before, during, after = throughput(plain), throughput(command), throughput(plain)
+            logs[target].append(math.log(during / math.sqrt(before * after)))
+    return {target: interval(of_target) for target, of_target in logs.items()}
+
+
 def main() -> int:
     """Compare every entry of the sensitive set."""
     arguments = parse_arguments()
     summary = json.loads(arguments.summary.read_text(encoding="utf-8"))
-    plain = summary["benchmark"]["command"]
-    slowed = {
-        entry["target"]: [sys.executable, "-m", "bisector", *shlex.split(entry["reproduce"])[1:]]
-        for entry in summary["sensitive"]
-    }
-    throughput(plain)
-    logs: dict[str, list[float]] = {target: [] for target in slowed}
-    for _ in range(arguments.runs):
-        for target, command in slowed.items():
-            before, during, after = throughput(plain), throughput(command), throughput(plain)
-            logs[target].append(math.log(during / math.sqrt(before * after)))
+    found = drops(*commands(summary), arguments.runs)
     apart = 0
     for entry in summary["sensitive"]:
-        drop, low, high = interval(logs[entry["target"]])
+        drop, low, high = found[entry["target"]]
         said = entry["throughput_drop"]
         agree = low <= said["ci95"][1] and said["ci95"][0] <= high
         apart += not agree
