@@ -74,6 +74,8 @@ class _Node:
     wait_ns: int
     per_s: float = 0.0
     recurs: bool = False
+    repeats: bool = False
+    """Called again in the time looked at: it may recur in a longer one."""
     steady: bool = False
 
 
@@ -85,7 +87,8 @@ def find_unit(
     Args:
         records: of the processes watched; the first is the main one.
         counts: from the time to judge by, in order of time.
-        patient: the best call is the answer or none is, also if others recur more steadily so far.
+        patient: the best call is the answer or none is, also if others recur more steadily so far;
+            and nothing is that is called by what may yet recur.
 
     Raises:
         NoUnit: there is none.
@@ -102,7 +105,7 @@ def find_unit(
         return _marked(marks)
     main, length_s = records[0].key if records else "", counts[-1].time_s - counts[0].time_s
     for ours in (_is_users, _is_no_library):
-        outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours)]
+        outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours, patient)]
         steady = [n for n in outermost if nodes[n].steady]
         if patient and outermost:
             best = _best(outermost, nodes, calls, main, length_s)
@@ -154,7 +157,7 @@ def _nodes(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> dict[Sl
                 for a, b, then, now in zip(made, made[1:], edges, edges[1:], strict=False)
             ]
             total = made[-1] - made[0]
-            node.recurs = total >= RECURRING
+            node.recurs, node.repeats = total >= RECURRING, total > 1
             if node.recurs:
                 length_s = edges[-1].time_s - edges[0].time_s
                 node.per_s = total / length_s
@@ -198,8 +201,10 @@ def _is_outermost(
     calls: nx.DiGraph[Slot],
     groups: Mapping[Slot, int],
     ours: Callable[[_Node], bool],
+    patient: bool,
 ) -> bool:
-    """Whether it recurs, is ours, and nothing of ours that recurs is on the way to it.
+    """Whether it recurs, is ours, and nothing of ours that recurs is on the way to it; nor, with
+    ``patient``, what may yet.
 
     Of functions that call each other in a circle none is further out than another.
     """
@@ -212,7 +217,8 @@ def _is_outermost(
                 continue
             seen.add(caller)
             node = nodes[caller]
-            if ours(node) and node.recurs and groups[caller] != groups[slot]:
+            is_further_out = node.recurs or (patient and node.repeats)
+            if ours(node) and is_further_out and groups[caller] != groups[slot]:
                 return False
             if not ours(node):
                 queue.append(caller)

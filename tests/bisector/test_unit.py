@@ -192,3 +192,15 @@ def test_marks_that_come_seldom_are_waited_for_too():
     program.function("bisector.mark:unit", 3)
     with pytest.raises(NoUnit, match="does fewer than 10"):
         find(program)
+
+
+def test_patience_waits_for_a_caller_that_has_not_had_the_time_to_recur():
+    """A step of the program is slow while it is watched, and calls a part of it several times."""
+    program = Program(seconds=1.0)
+    main = program.function("main")
+    step = program.function("step", 6, cpu=0.3)
+    program.calls(main, step)
+    program.calls(step, program.function("part", 48, cpu=0.4))
+    with pytest.raises(NoUnit):
+        find(program, patient=True)
+    assert find(program).target == "__main__:part"
