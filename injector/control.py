@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import mmap
 import os
+from _struct import Struct
+
+from .tracker import NOTHING
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,8 +22,8 @@ if TYPE_CHECKING:
 
 _HEADER = 8
 _EPOCH, _PLAN = range(2)
-_STATES = 3
-_NOTHING = (0.0, 0.0, 0.0)
+_ENTRY = Struct("3d")
+"""The doses of an entry, as `injector.plan.ByState`."""
 
 
 class Control:
@@ -36,12 +39,11 @@ class Control:
         file = os.open(path, flags, 0o644)
         try:
             if create:
-                os.ftruncate(file, 8 * (_HEADER + _STATES * doses))
+                os.ftruncate(file, 8 * _HEADER + _ENTRY.size * doses)
             self._map = mmap.mmap(file, os.fstat(file).st_size)
         finally:
             os.close(file)
         self._words = memoryview(self._map).cast("Q")
-        self._doses: memoryview[float] = memoryview(self._map)[8 * _HEADER :].cast("d")
         self._given: set[int] = set()
 
     @property
@@ -57,14 +59,14 @@ class Control:
     def doses(self, entries: int) -> list[ByState]:
         """What the delays of the first so many entries of the plan are multiplied by; all 0: it is
         not delayed."""
-        words = iter(self._doses[: _STATES * entries].tolist())
-        return list(zip(words, words, words, strict=True))
+        begin = 8 * _HEADER
+        return list(_ENTRY.iter_unpack(self._map[begin : begin + _ENTRY.size * entries]))
 
     def change(self, doses: Mapping[int, ByState], plan: int) -> int:
         """Say what is wanted from now on, all doses that are not given being 0; returns the
         epoch."""
         for entry in self._given - doses.keys():
-            self._set(entry, _NOTHING)
+            self._set(entry, NOTHING)
         for entry, dose in doses.items():
             self._set(entry, dose)
         self._given = set(doses)
@@ -73,11 +75,9 @@ class Control:
         return self._words[_EPOCH]
 
     def _set(self, entry: int, dose: ByState) -> None:
-        for state, times in enumerate(dose):
-            self._doses[_STATES * entry + state] = times
+        _ENTRY.pack_into(self._map, 8 * _HEADER + _ENTRY.size * entry, *dose)
 
     def close(self) -> None:
         """Let go of the page."""
-        self._doses.release()
         self._words.release()
         self._map.close()

@@ -14,7 +14,7 @@ from time import monotonic_ns, process_time_ns, thread_time_ns
 from . import spin
 from .live import give_way
 from .naming import OWN_FOLDER
-from .tracker import FLOOR_NS, PROGRESS_CPU_NS, WRAP
+from .tracker import AS_PLANNED, FLOOR_NS, PROGRESS_CPU_NS, WRAP
 from .waits import Waits, follows
 
 TYPE_CHECKING = False
@@ -63,7 +63,7 @@ class _Target:
 
     def __init__(self, spec: DelaySpec) -> None:
         slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec[:7]
-        self.multiply(spec[7] if len(spec) > 7 else (1.0, 1.0, 1.0))
+        self.multiply(spec[7] if len(spec) > 7 else AS_PLANNED)
         self.base = 8 * slot
         self.progress = 8 * progress
         self.sites: dict[int, Visit] = sites or {}
@@ -72,8 +72,8 @@ class _Target:
         """Whether the delays of any visit follow the waits seen."""
 
     def multiply(self, dose: ByState) -> None:
-        self.dose = dose
-        self.delayed = any(each > 0.0 for each in dose)
+        self.dose = tuple(max(each, 0.0) for each in dose)
+        self.delayed = any(self.dose)
         """Else nothing of it is delayed or counted."""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from _weakref import ref
 
 from .naming import is_own, running_in
-from .tracker import FLOOR_NS, STATES
+from .tracker import AS_PLANNED, FLOOR_NS, NOTHING, STATES
 from .waits import follows
 
 TYPE_CHECKING = False
@@ -27,10 +27,6 @@ if TYPE_CHECKING:
     from .plan import ByState
     from .roles import Role
     from .tracker import DelaySpec, Visit
-
-
-_NOTHING: ByState = (0.0, 0.0, 0.0)
-_ALL: ByState = (1.0, 1.0, 1.0)
 
 
 class Doses:
@@ -55,7 +51,7 @@ class Doses:
         }
         self._sites = [dose["sites"] for dose in plan["doses"]]
         self._live = plan["live"]
-        self._applied = [_NOTHING if self._live else _ALL] * len(self._sites)
+        self._applied = [NOTHING if self._live else AS_PLANNED] * len(self._sites)
         """By entry: what its delays are multiplied by."""
         self._met: dict[int, list[_Met]] = {}
         self._fresh: set[int] = set()
@@ -104,8 +100,8 @@ class Doses:
             slot = self._slot("target", target, code)
             visit = (self._delay_ns, 0.0, 0.0, 0.0)
             fixed = self._delay_ns >= FLOOR_NS[0]
-            return (slot, progress, self._every, fixed, visit, None, None, _ALL)
-        return (0, progress, 1, False, None, None, None, _ALL) if progress else None
+            return (slot, progress, self._every, fixed, visit, None, None, AS_PLANNED)
+        return (0, progress, 1, False, None, None, None, AS_PLANNED) if progress else None
 
     def _dosed(self, code: CodeType, target: str, entry: int, progress: int) -> DelaySpec | None:
         slot = self._slot("target", target, code)
@@ -158,7 +154,7 @@ class Doses:
 
     def let_go(self, tracker: Any) -> None:
         """Live mode: delay nothing, whatever the page says."""
-        self.multiply(tracker, [_NOTHING] * len(self._sites))
+        self.multiply(tracker, [NOTHING] * len(self._sites))
 
     @staticmethod
     def _visit(site: dict[str, Any], other: Visit) -> Visit:

@@ -56,6 +56,10 @@ else:
 STATES = ("gil", "nogil", "wait")
 """Index = the number of the state in every interface; also the order of the counters."""
 
+NOTHING: ByState = (0.0, 0.0, 0.0)
+AS_PLANNED: ByState = (1.0, 1.0, 1.0)
+"""What delays are multiplied by, in each state."""
+
 FLOOR_NS = (1_500, 5_000, 100_000)
 """A debt is paid when it reaches this, by state: what spinning and sleeping can deliver exactly."""
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from accuracy import ENDLESS, EXAMPLES
 from by_hand import commands, drops
 from investigation import ROOT, Investigation, investigate
 from judgement import reported
@@ -42,18 +43,14 @@ class Program:
         return command[: len(command) - len(self.endless)]
 
 
-EXAMPLES = ROOT / "examples"
 LOOP = TESTS / "programs" / "pyperformance_loop.py"
 PROGRAMS = {
     "gpu_serving": Program(EXAMPLES / "gpu_serving" / "bench.py", (), "overlaps with a stream"),
     "web_service": Program(
-        EXAMPLES / "web_service" / "bench.py",
-        (),
-        "asyncio, two processes",
-        ("--requests", "10000000"),
+        EXAMPLES / "web_service" / "bench.py", (), "asyncio, two processes", ENDLESS["web_service"]
     ),
     "worker_pipeline": Program(
-        EXAMPLES / "worker_pipeline" / "bench.py", (), "four processes", ("--blocks", "10000000")
+        EXAMPLES / "worker_pipeline" / "bench.py", (), "four processes", ENDLESS["worker_pipeline"]
     ),
     "two_stage_threads": Program(TESTS / "cases" / "two_stage_threads.py", ("unequal",), "threads"),
     "single_threaded": Program(TESTS / "cases" / "single_threaded.py", (), "a step loop"),

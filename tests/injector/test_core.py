@@ -233,6 +233,7 @@ def test_each_state_has_a_dose_of_its_own(make: Any) -> None:
         (None, 2_000, 400_000),
         ((0.0, 0.0, 1.0), 0, 200_000),
         ((2.0, 0.0, 0.0), 4_000, 0),
+        ((-1.0, 0.0, 0.0), 0, 0),
         ((0.0, 0.0, 0.0), 0, 0),
     ):
         if doses:
@@ -303,8 +304,8 @@ def test_cpu_time_of_units_is_that_of_their_threads_without_delays(make: Any) ->
         stop.set()
         helper.join()
     own_ns = view[2 * 8 + 4]
-    # A spin goes by the clock: what others had of the processor meanwhile is missing here.
-    assert 8_000_000 < own_ns < 20_000_000
+    # Gaps in a spin that are too short to be looked at count as spun, and are missing here.
+    assert 9_800_000 <= own_ns < 20_000_000
     assert view[2 * 8 + 1] > own_ns + 20_000_000, "that is the whole process"
 
 
