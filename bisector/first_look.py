@@ -39,9 +39,11 @@ WATCHED_SHARE = 0.25
 LONGEST_WATCHED_S = 20.0
 LONGEST_SHARE = 0.1
 MOST_OF_BUDGET = 0.2
+SHORT_S, SHORTEST_S = 5.0, 2.0
 """To find the unit of work, calls are counted this often, and it is judged by the last second at
 least, or the last quarter of the time, until two judgements agree, or this much time has passed (a
-tenth of the budget if that is more, a fifth of it at most)."""
+tenth of the budget if that is more, a fifth of it at most; where a fifth is too short for
+two judgements of a program that begins slowly, half the budget between these bounds)."""
 
 PATIENT_SHARE = 0.5
 """Share of that time in which no other call is taken because the best does not recur steadily."""
@@ -166,7 +168,11 @@ class FirstLook:
     @property
     def _longest_s(self) -> float:
         budget_s = self._settings.budget_s
-        return max(min(LONGEST_WATCHED_S, MOST_OF_BUDGET * budget_s), LONGEST_SHARE * budget_s)
+        return max(
+            min(LONGEST_WATCHED_S, MOST_OF_BUDGET * budget_s),
+            min(SHORT_S, max(SHORTEST_S, 0.5 * budget_s)),
+            LONGEST_SHARE * budget_s,
+        )
 
     def _judge_the_end(self, counts: list[Count]) -> None:
         """The program has ended early; somewhere in what it did there may have been steady work.
