@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 PLAN_VERSION = 1
 """As `injector.plan.VERSION`; that module is not imported here: its `dataclasses` cost 15 ms."""
 
-_DENSE_CALL_OF_TWIN_NS = 3_000
-"""Bringing a call and its return to Python takes 0.4 µs, and a loop may hold several."""
+_DENSE_OF_TWIN_NS = 10_000
+"""An event takes 3 to 6 µs there, a call has two of them, and a loop may hold several."""
 
 _attached: Attachment | None = None
 
@@ -153,7 +153,7 @@ class Attachment:
             _window(plan),
         )
         if twin:
-            self.tracker.dense_call_ns = _DENSE_CALL_OF_TWIN_NS
+            self.tracker.dense_ns = _DENSE_OF_TWIN_NS
         if plan["sites"] and getattr(sys, "_is_gil_enabled", lambda: True)():
             self._probe = GilProbe(self.tracker, self.error)
 

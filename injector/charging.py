@@ -39,7 +39,9 @@ _SWITCH_NS = 5_500_000
 
 _DENSE_NS = 1_000
 _DENSE_VISITS = 1_024
-"""A back-edge this frequent, this often seen, is given up for one around it; so is a call."""
+"""A back-edge this frequent, this often seen, is given up for one around it; so is a call,"""
+_LONG = 256
+"""unless one of so many takes long: any may, where another thread comes in between."""
 
 _PAUSE_NS = 100_000
 """A longer one between two visits of a call is not its loop's."""
@@ -60,9 +62,10 @@ class Charging:
         self._name_site = site
         self._name_edge = edge
         self._arm_events = arm
-        self.dense_call_ns = _DENSE_NS
-        """Native calls closer together than this, all small, are given up. Higher where being
-        watched stretches a loop by what the tracker cannot see: the way into a Python callback."""
+        self.dense_ns = _DENSE_NS
+        """Back-edges and small native calls closer together than this are given up. Higher where
+        to watch each costs more, and stretches a loop by what the tracker cannot see: the way into
+        a Python callback."""
         self._open_ns = window[0]
         self._close_ns = window[1] or _NEVER_NS
 
@@ -174,7 +177,7 @@ class Charging:
         """Whether a back-edge is too dense to be a site; its charges go to one around it."""
         site.span_ns += wall
         site.visits += 1
-        if site.visits % _DENSE_VISITS or site.span_ns >= _DENSE_NS * site.visits:
+        if site.visits % _DENSE_VISITS or site.span_ns >= self.dense_ns * site.visits:
             return False
         for outer in here.sites.values():
             if outer.offset > site.offset and 0 <= outer.destination <= site.destination:
@@ -192,14 +195,16 @@ class Charging:
         return True
 
     def _give_up_call(self, site: Site, native: bool, now: int) -> bool:
-        """Whether a call is so dense, and never of weight, that watching it tells nothing."""
-        if site.keeps or not native:
-            site.keeps = True
+        """Whether a call is so dense, and hardly ever of weight, that watching it tells nothing."""
+        if site.python or not native:
+            site.python = True
             return False
         site.span_ns += min(now - site.last_ns, _PAUSE_NS)
         site.last_ns = now
         site.visits += 1
-        if site.visits % _DENSE_VISITS or site.span_ns >= self.dense_call_ns * site.visits:
+        if site.visits % _DENSE_VISITS or site.span_ns >= self.dense_ns * site.visits:
+            return False
+        if site.long * _LONG >= site.visits:
             return False
         self._counters[site.base + _GIVEN_UP] = 1
         return True

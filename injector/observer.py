@@ -172,7 +172,7 @@ class Observer(Charging):
             if self._close(thread, frame, now) >= SIGNIFICANT_NS:
                 self._charge(frame, frame.call, now)
                 frame.anchor = None
-                frame.call.keeps = True
+                frame.call.long += 1
             frame.call = None
             frame.native = False
             self._count_event(frame.code, now)

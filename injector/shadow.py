@@ -23,8 +23,8 @@ class Site:
     """One place of armed code."""
 
     __slots__ = (
-        *("base", "destination", "keeps", "last_ns"),
-        *("native_ns", "nogil", "offset", "span_ns", "visits"),
+        *("base", "destination", "last_ns", "long", "native_ns"),
+        *("nogil", "offset", "python", "span_ns", "visits"),
     )
 
     def __init__(self, slot: int, offset: int, destination: int = -1) -> None:
@@ -38,8 +38,10 @@ class Site:
         self.span_ns = 0
         self.visits = 0
         self.last_ns = 0
-        self.keeps = False
-        """A call that was seen to take long, or to call Python: never given up."""
+        self.long = 0
+        """Native calls that were of weight."""
+        self.python = False
+        """A call that was seen to call Python: never given up."""
 
 
 class Code:

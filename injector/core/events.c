@@ -8,7 +8,8 @@
 #define SHORT_CALLS 8
 #define SHORT_NS 50000000 /* own time of a call that need not be cut by its loops */
 #define PAUSE_NS 100000 /* a longer one between two visits is not the loop's */
-/* A back-edge this frequent, this often seen, is given up for one around it. */
+/* A back-edge this frequent, this often seen, is given up for one around it; so is a call, */
+#define LONG 256 /* unless one of so many takes long: any may, if another thread comes in between */
 
 enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS, CALLEES, EVENTS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
 enum { GIVEN_UP = CALLEES, NATIVE = EVENTS }; /* of sites; the latter an enum callee */
@@ -213,21 +214,22 @@ observer_leave(struct observer *self, PyObject *code, const char *at, int32_t of
     return done(thread, now, KEEP);
 }
 
-/* Whether a call is so dense, and never of weight, that watching it costs more than it tells. */
+/* Whether a call is so dense, and hardly ever of weight, that watching it costs more than it tells. */
 static int
 give_up_call(struct observer *self, struct site *site, int native, int64_t now)
 {
-    if (site == NULL || site->keeps) {
+    if (site == NULL || site->python) {
         return 0;
     }
     if (!native) {
-        site->keeps = 1;
+        site->python = 1;
         return 0;
     }
     int64_t apart = now - site->last_ns;
     site->span_ns += apart < PAUSE_NS ? apart : PAUSE_NS;
     site->last_ns = now;
-    if (likely(++site->visits % DENSE_VISITS != 0) || site->span_ns >= DENSE_NS * site->visits) {
+    if (likely(++site->visits % DENSE_VISITS != 0) || site->span_ns >= DENSE_NS * site->visits
+        || site->long_calls * LONG >= site->visits) {
         return 0;
     }
     counters_of(self, site->slot)[GIVEN_UP] = 1;
@@ -278,7 +280,7 @@ observer_native_return(struct observer *self, PyObject *code)
     if (segment_close(self, thread, frame, now) >= SIGNIFICANT_NS) {
         segment_charge(self, frame, frame->call, now);
         frame->anchor = NOWHERE;
-        frame->call->keeps = 1;
+        frame->call->long_calls++;
     }
     frame->call = NULL;
     frame->native = 0;

@@ -24,7 +24,8 @@ struct site {
     int64_t span_ns;     /* of back-edges and native calls: time between visits, summed, */
     int64_t visits;      /* over so many */
     int64_t last_ns;     /* of native calls: the last visit */
-    int keeps;           /* a call that was seen to take long, or to call Python: never given up */
+    int64_t long_calls;  /* native calls that were of weight */
+    int python;          /* a call that was seen to call Python: never given up */
 };
 
 /* What is known of one code object. */

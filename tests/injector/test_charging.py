@@ -368,6 +368,32 @@ def test_a_dense_back_edge_with_nothing_around_it_stays(stage: Stage) -> None:
         assert stage.observer.jump(loop, 40, 20) is None
 
 
+def dense_calls(stage: Stage, every: int, callee: object = len) -> list[object]:
+    """What a loop of small calls answers of which one of so many takes long."""
+    loop = armed(stage, "loop")
+    stage.observer.start(loop, 0)
+    answers = []
+    for number in range(3000):
+        stage.cpu(0.3)
+        answers.append(stage.observer.call(loop, 40, callee, None))
+        stage.cpu(0.1 if number % every else 50)
+        stage.observer.native_return(loop, 40, callee, None)
+    return answers
+
+
+def test_dense_native_calls_are_given_up_though_one_was_interrupted(stage: Stage) -> None:
+    answers = dense_calls(stage, every=2000)
+    assert answers.index(DISABLE) == 1023
+
+
+def test_a_native_call_that_takes_long_now_and_then_stays(stage: Stage) -> None:
+    assert DISABLE not in dense_calls(stage, every=200)
+
+
+def test_a_call_of_python_stays(stage: Stage) -> None:
+    assert DISABLE not in dense_calls(stage, every=2000, callee=dense_calls)
+
+
 def test_a_jump_forward_is_no_site(stage: Stage) -> None:
     assert stage.observer.jump(armed(stage, "made"), 40, 60) is DISABLE
 
