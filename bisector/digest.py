@@ -126,6 +126,8 @@ def digest(
         start_s, end_s = _steady(codes, max(ends.values(), default=0))
         shares = [_share(code, ends[id(code)], start_s, end_s) for code in codes]
     units = 1.0 if whole_run_is_unit else max((end_s - start_s) / time_per_unit_s, 1e-9)
+    threads = [thread for record in records for thread in record.of("thread")]
+    inside_s = sum(thread["inside_ns"] for thread in threads) / 1e9
     header = records[0].header if records else {}
     if header.get("backend") != "monitoring" and not whole_run_is_unit:
         unresolved = _without_back_edges(codes) | unresolved
@@ -140,8 +142,8 @@ def digest(
         processes=len(records),
         gil_s=sum(code.seconds[0] for code in codes),
         nogil_s=sum(code.seconds[1] for code in codes),
-        watching_s=sum(code.watching_s for code in codes),
-        lanes=sum(len(record.of("thread")) for record in records),
+        watching_s=sum(code.watching_s for code in codes) + inside_s,
+        lanes=len(threads),
         backend=str(header.get("backend", "")),
         compiled=bool(header.get("compiled", False)),
         warnings=tuple(warnings),

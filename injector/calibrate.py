@@ -3,15 +3,18 @@
 ``PYTHON -S injector/calibrate.py [--twin]`` prints one JSON object::
 
     {"python", "backend", "reason", "compiled",
-     "event_ns": {"entry", "site"},                delay mode: one callback of a target, zero delay
+     "event_ns": {"entry", "site"},                delay mode: one callback that pays no delay yet
      "discover_ns": {"callee", "caller", "site"}}  what is left of watching in the own times
 
 ``discover_ns``: nanoseconds that discovery adds to the own time of a function per call of it
 (``callee``), per tracked callee it calls (``caller``), and per CALL, JUMP, native return, yield or
 return event in it (``site``). Subtract them times ``calls``, ``callee_calls`` and ``events``.
 
-Everything is the fastest of several short loops, some 0.2 s in all (what disturbs a loop only slows
-it), and is differences of loops, so that the loop's own cost cancels.
+Everything is differences of loops, so that the loop's own cost cancels; each the fastest of a few
+short ones (what disturbs a loop only slows it). But processors that others use too are slow for
+tenths of a second, and a callback then takes twice as long: so there are several rounds with pauses
+between them, and the mean of these is what a callback usually costs. It takes 0.4 s, with the twin
+1.4 s.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import json
 import os
 import sys
 from importlib import import_module
-from time import perf_counter_ns
+from time import perf_counter_ns, sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,12 +33,16 @@ if TYPE_CHECKING:
     Specs: TypeAlias = dict[str, tuple[Any, list[str]]]
     """By function name: its DelaySpec, and the kinds of site it has."""
 
-_CALLS = 2_000
-_REPEATS = 15
-_WATCHED = 7
+_ROUNDS = 10
+_PAUSE_S = 0.03
+_CALLS = 500
+_REPEATS = 5
+_WATCHED = 5
 """Calls of a loop under watch: fewer than after which the observer gives its back-edges up."""
 
 _SLOT = 8
+_DELAYS = (1e-3, 0.0, 0.0, 0.0)
+"""Of a visit: a delay that is added up, and too short to be paid."""
 _A_JUMP = {"at": "jump", "offset": 0, "state": "gil", "delay_ns": 1.0}
 _PACKAGE = "_speedbump_injector"
 
@@ -68,19 +75,24 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
     core, core_reason = import_module(_PACKAGE + ".attach").load_core(compiled)
     probe, reason = choose.choose(backend, core is not None)
     probe.uninstall()
-    entry, site = _delay_costs(choose, probe, core, backend)
+    rounds = []
+    for number in range(_ROUNDS):
+        sleep(_PAUSE_S if number else 0.0)
+        delays = _delay_costs(choose, probe, core, backend)
+        rounds.append((*delays, *_discover_costs(choose, core, backend)))
+    entry, site, *discover = (round(sum(each) / _ROUNDS, 1) for each in zip(*rounds, strict=True))
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "backend": probe.name,
         "reason": f"{reason}; {core_reason}",
         "compiled": core is not None,
         "event_ns": {"entry": entry, "site": site},
-        "discover_ns": _discover_costs(choose, core, backend),
+        "discover_ns": dict(zip(("callee", "caller", "site"), discover, strict=True)),
     }
 
 
 def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, float]:
-    """(entry, site): what one callback of a target at zero delay adds to a run, in ns."""
+    """(entry, site): what one callback of a target that pays nothing adds to a run, in ns."""
     delayer = core or import_module(_PACKAGE + ".delayer")
     plain = _fastest(lambda: _timed(_loop))
     plain_turns = _fastest(lambda: _timed(_turns))
@@ -103,19 +115,19 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
         finally:
             backend.uninstall()
 
-    at_entry: Specs = {"_callee": ((1, 0, 1, False, (0.0, 0.0, 0.0, 0.0), None, None), [])}
+    at_entry: Specs = {"_callee": ((1, 0, 1, False, _DELAYS, None, None), [])}
     entry = (with_sites(at_entry, _loop) - plain) / _CALLS
-    jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), (0.0, 0.0, 0.0, 0.0))
+    jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), _DELAYS)
     at_jumps: Specs = {"_turns": ((1, 0, 1, False, None, None, jumps), ["jump", "call", "return"])}
     site = (with_sites(at_jumps, _turns) - plain_turns) / _CALLS
     entry = max(0.0, entry)
     if not probe.place(_turns.__code__, [_A_JUMP])[0]:
         site = entry  # a mechanism without back-edges: its other sites cost what an entry does
-    return round(entry, 1), round(max(0.0, site), 1)
+    return entry, max(0.0, site)
 
 
-def _discover_costs(choose: Any, core: Any, wanted: str) -> dict[str, float]:
-    """What discovery leaves in own times, in ns; see the module."""
+def _discover_costs(choose: Any, core: Any, wanted: str) -> tuple[float, float, float]:
+    """(callee, caller, site): what discovery leaves in own times, in ns; see the module."""
     observer = core or import_module(_PACKAGE + ".observer")
     plain = _fastest(lambda: _timed(_loop)) / _CALLS
     plain_turn = _fastest(lambda: _timed(_turns)) / _CALLS
@@ -125,11 +137,11 @@ def _discover_costs(choose: Any, core: Any, wanted: str) -> dict[str, float]:
     callee, loop, turns, _ = _own_times(observer, choose, core is not None, wanted, ())
     *_, armed_turns, events = _own_times(observer, choose, core is not None, wanted, ("_turns",))
     site = (armed_turns - turns) / events if events > 0.5 else 0.0
-    return {
-        "callee": round(max(0.0, callee - own_of_callee), 1),
-        "caller": round(max(0.0, loop - (plain - own_of_callee)), 1),
-        "site": round(max(0.0, site), 1),
-    }
+    return (
+        max(0.0, callee - own_of_callee),
+        max(0.0, loop - (plain - own_of_callee)),
+        max(0.0, site),
+    )
 
 
 def _own_times(

@@ -33,8 +33,10 @@ _WANTED, _TAKEN = 4, 5
 """Counters of the process: numbers of stills."""
 
 
-class _Debts(_local):
-    """Per thread: what is owed, by state, in nanoseconds; negative after an overshoot."""
+class _Debts:
+    """What one thread owes, by state, in nanoseconds; negative after an overshoot."""
+
+    __slots__ = ("owed", "spun_ns", "switches", "unit_at_ns", "unit_own_ns", "waits")
 
     def __init__(self) -> None:
         self.waits = Waits()
@@ -51,6 +53,13 @@ class _Debts(_local):
         """
         self.owed = [0.0, 0.0, 0.0]
         self.switches = switches
+
+
+class _Local(_local):
+    """Apart from what is in it: each look at a thread's own attributes takes long."""
+
+    def __init__(self) -> None:
+        self.debts = _Debts()
 
 
 class _Target:
@@ -96,7 +105,7 @@ class Delayer:
         self._open_ns, self._close_ns = window
         self._entry_ns, self._site_ns = event_ns
         self._targets: dict[int, tuple[ref[CodeType], _Target | None]] = {}
-        self._debts = _Debts()
+        self._local = _Local()
         self._switches = 0
         self._lowest = self._highest = 0
         """Counters in use: what a still copies."""
@@ -112,7 +121,7 @@ class Delayer:
             if target is None:
                 return self._disable
             if target.waits:
-                self._debts.waits.drop(target)
+                self._local.debts.waits.drop(target)
             if not self._in_window():
                 return None
             counters = self._counters
@@ -135,7 +144,7 @@ class Delayer:
             if known is None or known[1] is None or known[1].resume is None:
                 return self._disable
             if known[1].waits:
-                self._debts.waits.drop(known[1])
+                self._local.debts.waits.drop(known[1])
             if known[1].delayed and self._in_window():
                 self._visit(known[1], known[1].resume, self._entry_ns)
         except Exception as error:
@@ -182,7 +191,7 @@ class Delayer:
     def forked(self, counters: memoryview[int]) -> None:
         """In a forked child."""
         self._counters = counters
-        self._debts = _Debts()
+        self._local = _Local()
 
     def _leave(self, code: CodeType, offset: int) -> object:
         """The end of a wait, where one is measured, and a site."""
@@ -190,7 +199,7 @@ class Delayer:
         if known is None or known[1] is None or not known[1].waits:
             return self._site(code, offset)
         try:
-            self._debts.waits.end(known[1])
+            self._local.debts.waits.end(known[1])
         except Exception as error:
             self._failed(error)
         self._site(code, offset)
@@ -257,7 +266,7 @@ class Delayer:
             debts.unit_at_ns, debts.unit_own_ns = now, own
 
     def _current_debts(self) -> _Debts:
-        debts = self._debts
+        debts = self._local.debts
         if debts.switches != self._switches:
             debts.forgive(self._switches)
         return debts
@@ -267,36 +276,33 @@ class Delayer:
         base = target.base
         counters[base + _GIL] += event_ns
         counters[base + 2] += event_ns
-        self._current_debts().spun_ns += event_ns
+        debts = self._current_debts()
+        debts.spun_ns += event_ns
         if visit is None:
             return
         dose = target.dose
         if visit[0] > 0.0:
-            self._owe(target, 0, max(0.0, visit[0] * dose[0] - event_ns))
+            self._owe(target, debts, 0, max(0.0, visit[0] * dose[0] - event_ns))
         if visit[1] > 0.0:
-            self._owe(target, 1, visit[1] * dose[1])
+            self._owe(target, debts, 1, visit[1] * dose[1])
         if target.waits and follows(visit):
-            waits = self._debts.waits
-            waits.end(target)
-            self._owe(target, 2, waits.expect(id(visit), visit) * dose[2])
-            waits.begin(id(visit), target)
+            debts.waits.end(target)
+            self._owe(target, debts, 2, debts.waits.expect(id(visit), visit) * dose[2])
+            debts.waits.begin(id(visit), target)
         elif visit[2] > 0.0:
-            self._owe(target, 2, visit[2] * dose[2])
+            self._owe(target, debts, 2, visit[2] * dose[2])
 
-    def _owe(self, target: _Target, state: int, ns: float) -> None:
+    def _owe(self, target: _Target, debts: _Debts, state: int, ns: float) -> None:
         """Add to the debt; pay it when it has reached the floor."""
-        counters = self._counters
-        base = target.base
-        debts = self._current_debts()
-        owed = debts.owed
-        owed[state] += ns
-        debt = owed[state]
+        debts.owed[state] = debt = debts.owed[state] + ns
         if debt < FLOOR_NS[state] and not (target.fixed and debt > 0):
             return
         delivered = _PAY[state](debt)
-        owed[state] -= delivered
+        debts.owed[state] -= delivered
         debts.spun_ns += 0 if state == 2 else delivered
         now = monotonic_ns()
+        counters = self._counters
+        base = target.base
         counters[base + 1] += 1
         counters[base + 2] += delivered
         counters[base + _GIL + state] += delivered

@@ -60,7 +60,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     ),
     "site": ("visits", "gil_ns", "nogil_ns", "wait_ns", "given_up", "native"),
     "edge": ("calls",),
-    "thread": ("gil_ns", "", "nogil_ns", "wait_ns"),
+    "thread": ("gil_ns", "inside_ns", "nogil_ns", "wait_ns"),
     "import": (),
     "unplaced": (),
     "role": (),
@@ -68,9 +68,10 @@ COUNTERS: dict[str, tuple[str, ...]] = {
 }
 """What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds;
 ``moments_ns`` is the sum of those of all calls (modulo 2**64), ``own_ns`` CPU time of the threads
-that call it, since each did so first, without that of delays; ``wanted`` and ``taken`` number the
-stills, ``switch`` is the epoch that the process was woken to follow, ``epoch`` the last one that it
-has followed, ``ear`` the thread that does so (0: none)."""
+that call it, since each did so first, without that of delays; ``inside_ns`` is what events took
+and is in no own time; ``wanted`` and ``taken`` number the stills, ``switch`` is the epoch that the
+process was woken to follow, ``epoch`` the last one that it has followed, ``ear`` the thread that
+does so (0: none)."""
 
 COUNTS_BYTES = 2 * SLOTS * WIDTH * 8
 """Of a counts file, the still included."""

@@ -50,6 +50,9 @@ if TYPE_CHECKING:
 
     from .tracker import Look, ObserveSpec, Window
 
+_INSIDE = 1
+"""Counter of a thread."""
+
 _PYTHON_CALLABLES = (FunctionType, MethodType)
 
 
@@ -341,7 +344,11 @@ class Observer(Charging):
     def _begin(self, thread: Thread, frame: Frame, since: int) -> None:
         """The event that came at ``since`` is over; the running segment of ``frame`` begins."""
         now = monotonic_ns()
-        thread.inside += now - since
+        took = now - since
+        thread.inside += took
+        if self._open_ns <= now < self._close_ns:
+            # More is somebody else's turn: an event is Python code as any other.
+            self._counters[thread.base + _INSIDE] += min(took, SIGNIFICANT_NS)
         frame.start = now
 
     def _top(self, thread: Thread | None, code: CodeType) -> Frame | None:
