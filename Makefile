@@ -4,7 +4,7 @@
 PYTHON ?= $(firstword $(shell .ci/pythons))
 VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
-BUDGET ?= 85s
+BUDGET ?= 150s
 
 .PHONY: demo test test-short lint cases accuracy bench-live agreement soak-live clean environment
 
