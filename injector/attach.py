@@ -121,7 +121,8 @@ class Attachment:
     def _delay(self, plan: dict[str, Any], core: Any) -> None:
         from .doses import Doses
 
-        if core is None:
+        twin = core is None
+        if twin:
             from . import delayer as core
         self.names = Doses(plan, self.backend, self.ledger, self._role, self._seen)
         self.tracker = core.Delayer(
@@ -132,6 +133,8 @@ class Attachment:
             _window(plan),
             self.names.event_ns,
         )
+        if twin and "inside" in plan["event_ns"]:
+            self.tracker.inside_ns = round(plan["event_ns"]["inside"])
 
     def _discover(self, plan: dict[str, Any], core: Any) -> None:
         from .gilprobe import GilProbe

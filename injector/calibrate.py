@@ -3,9 +3,10 @@
 ``PYTHON -S injector/calibrate.py [--twin]`` prints one JSON object::
 
     {"python", "backend", "reason", "compiled",
-     "event_ns": {"entry", "site"},                delay mode: one callback that pays no delay yet
+     "event_ns": {"entry", "site", "inside"},      delay mode: one callback that pays no delay yet
      "discover_ns": {"callee", "caller", "site"}}  what is left of watching in the own times
 
+``inside``: what of that the tracker's own clock sees; the compiled one does not look at it.
 ``discover_ns``: nanoseconds that discovery adds to the own time of a function per call of it
 (``callee``), per tracked callee it calls (``caller``), and per CALL, JUMP, native return, yield or
 return event in it (``site``). Subtract them times ``calls``, ``callee_calls`` and ``events``.
@@ -43,6 +44,8 @@ _WATCHED = 5
 _SLOT = 8
 _DELAYS = (1e-3, 0.0, 0.0, 0.0)
 """Of a visit: a delay that is added up, and too short to be paid."""
+_DELAYED = 2
+"""Counter of a target."""
 _A_JUMP = {"at": "jump", "offset": 0, "state": "gil", "delay_ns": 1.0}
 _PACKAGE = "_speedbump_injector"
 
@@ -75,30 +78,34 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
     core, core_reason = import_module(_PACKAGE + ".attach").load_core(compiled)
     probe, reason = choose.choose(backend, core is not None)
     probe.uninstall()
-    rounds = []
+    rounds: list[tuple[float, ...]] = []
     for number in range(_ROUNDS):
         sleep(_PAUSE_S if number else 0.0)
         delays = _delay_costs(choose, probe, core, backend)
         rounds.append((*delays, *_discover_costs(choose, core, backend)))
-    entry, site, *discover = (round(sum(each) / _ROUNDS, 1) for each in zip(*rounds, strict=True))
+    entry, site, inside, *discover = (
+        round(sum(each) / _ROUNDS, 1) for each in zip(*rounds, strict=True)
+    )
     return {
         "python": ".".join(map(str, sys.version_info[:3])),
         "backend": probe.name,
         "reason": f"{reason}; {core_reason}",
         "compiled": core is not None,
-        "event_ns": {"entry": entry, "site": site},
+        "event_ns": {"entry": entry, "site": site, "inside": inside},
         "discover_ns": dict(zip(("callee", "caller", "site"), discover, strict=True)),
     }
 
 
-def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, float]:
-    """(entry, site): what one callback of a target that pays nothing adds to a run, in ns."""
+def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, float, float]:
+    """(entry, site, inside): what one callback of a target that pays nothing adds to a run, and
+    what of it the tracker counts by itself, in ns."""
     delayer = core or import_module(_PACKAGE + ".delayer")
     plain = _fastest(lambda: _timed(_loop))
     plain_turns = _fastest(lambda: _timed(_turns))
 
-    def with_sites(specs: Specs, run: Callable[[], None]) -> float:
+    def with_sites(specs: Specs, run: Callable[[], None]) -> tuple[float, float]:
         backend, _ = choose.choose(wanted, core is not None)
+        counters = _counters()
         _fresh()
 
         def resolve(code: Any, _: Any) -> Any:
@@ -107,23 +114,31 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
                 backend.arm(code, kinds)
             return spec
 
-        tracker = delayer.Delayer(_counters(), resolve, _raise, _disable(), (0, 0), (0, 0))
+        def counted() -> tuple[float, float]:
+            before = counters[_SLOT + _DELAYED]
+            return _timed(run), counters[_SLOT + _DELAYED] - before
+
+        tracker = delayer.Delayer(counters, resolve, _raise, _disable(), (0, 0), (0, 0))
+        if core is None:
+            tracker.inside_ns = 0
         backend.install(tracker)
         try:
             run()
-            return _fastest(lambda: _timed(run))
+            return min(counted() for _ in range(_REPEATS))
         finally:
             backend.uninstall()
 
     at_entry: Specs = {"_callee": ((1, 0, 1, False, _DELAYS, None, None), [])}
-    entry = (with_sites(at_entry, _loop) - plain) / _CALLS
+    entry_ns, inside_ns = with_sites(at_entry, _loop)
+    entry = max(0.0, (entry_ns - plain) / _CALLS)
+    if not probe.place(_turns.__code__, [_A_JUMP])[0]:
+        # A mechanism without back-edges: its other sites cost what an entry does.
+        return entry, entry, inside_ns / _CALLS
     jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), _DELAYS)
     at_jumps: Specs = {"_turns": ((1, 0, 1, False, None, None, jumps), ["jump", "call", "return"])}
-    site = (with_sites(at_jumps, _turns) - plain_turns) / _CALLS
-    entry = max(0.0, entry)
-    if not probe.place(_turns.__code__, [_A_JUMP])[0]:
-        site = entry  # a mechanism without back-edges: its other sites cost what an entry does
-    return entry, max(0.0, site)
+    site_ns, site_inside_ns = with_sites(at_jumps, _turns)
+    site = max(0.0, (site_ns - plain_turns) / _CALLS)
+    return entry, site, (inside_ns + site_inside_ns) / (2.0 * _CALLS)
 
 
 def _discover_costs(choose: Any, core: Any, wanted: str) -> tuple[float, float, float]:

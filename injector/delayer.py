@@ -14,7 +14,7 @@ from time import monotonic_ns, process_time_ns, thread_time_ns
 from . import spin
 from .live import give_way
 from .naming import OWN_FOLDER
-from .tracker import AS_PLANNED, FLOOR_NS, PROGRESS_CPU_NS, WRAP
+from .tracker import AS_PLANNED, FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, WRAP
 from .waits import Waits, follows
 
 TYPE_CHECKING = False
@@ -104,6 +104,10 @@ class Delayer:
         self._disable = disable
         self._open_ns, self._close_ns = window
         self._entry_ns, self._site_ns = event_ns
+        self.inside_ns: int | None = None
+        """What of ``event_ns`` the tracker's clock sees: where it is known, a callback is counted
+        as the rest and what it takes this time. In Python it is not always the same, and a delay
+        takes a while to be paid."""
         self._targets: dict[int, tuple[ref[CodeType], _Target | None]] = {}
         self._local = _Local()
         self._switches = 0
@@ -112,6 +116,7 @@ class Delayer:
 
     def start(self, code: CodeType, offset: int) -> object:
         """PY_START."""
+        since = monotonic_ns()
         try:
             known = self._targets.get(id(code))
             if known is None:
@@ -131,7 +136,7 @@ class Delayer:
                 counters[target.base] += 1
                 target.seen += 1
                 due = target.seen % target.every == 0
-                self._visit(target, target.entry if due else None, self._entry_ns)
+                self._visit(target, target.entry if due else None, self._entry_ns, since)
             give_way(counters)
         except Exception as error:
             self._failed(error)
@@ -139,6 +144,7 @@ class Delayer:
 
     def resume(self, code: CodeType, offset: int) -> object:
         """PY_RESUME."""
+        since = monotonic_ns()
         try:
             known = self._targets.get(id(code))
             if known is None or known[1] is None or known[1].resume is None:
@@ -146,7 +152,7 @@ class Delayer:
             if known[1].waits:
                 self._local.debts.waits.drop(known[1])
             if known[1].delayed and self._in_window():
-                self._visit(known[1], known[1].resume, self._entry_ns)
+                self._visit(known[1], known[1].resume, self._entry_ns, since)
         except Exception as error:
             self._failed(error)
         return None
@@ -206,6 +212,7 @@ class Delayer:
         return None
 
     def _site(self, code: CodeType, offset: int) -> object:
+        since = monotonic_ns()
         try:
             known = self._targets.get(id(code))
             if known is None or known[1] is None:
@@ -214,7 +221,7 @@ class Delayer:
             if visit is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                self._visit(known[1], visit, self._site_ns)
+                self._visit(known[1], visit, self._site_ns, since)
         except Exception as error:
             self._failed(error)
         return None
@@ -271,36 +278,42 @@ class Delayer:
             debts.forgive(self._switches)
         return debts
 
-    def _visit(self, target: _Target, visit: Visit | None, event_ns: int) -> None:
+    def _visit(self, target: _Target, visit: Visit | None, event_ns: int, since: int) -> None:
+        debts = self._current_debts()
+        paying = 0
+        if visit is not None:
+            dose = target.dose
+            if visit[0] > 0.0:
+                paying += self._owe(target, debts, 0, max(0.0, visit[0] * dose[0] - event_ns))
+            if visit[1] > 0.0:
+                paying += self._owe(target, debts, 1, visit[1] * dose[1])
+            if target.waits and follows(visit):
+                debts.waits.end(target)
+                expected = debts.waits.expect(id(visit), visit)
+                paying += self._owe(target, debts, 2, expected * dose[2])
+                debts.waits.begin(id(visit), target)
+            elif visit[2] > 0.0:
+                paying += self._owe(target, debts, 2, visit[2] * dose[2])
+        if self.inside_ns is not None:
+            took = monotonic_ns() - since - paying
+            # More is somebody else's turn: a callback is Python code as any other.
+            event_ns += min(took, SIGNIFICANT_NS) - self.inside_ns
         counters = self._counters
         base = target.base
         counters[base + _GIL] += event_ns
         counters[base + 2] += event_ns
-        debts = self._current_debts()
         debts.spun_ns += event_ns
-        if visit is None:
-            return
-        dose = target.dose
-        if visit[0] > 0.0:
-            self._owe(target, debts, 0, max(0.0, visit[0] * dose[0] - event_ns))
-        if visit[1] > 0.0:
-            self._owe(target, debts, 1, visit[1] * dose[1])
-        if target.waits and follows(visit):
-            debts.waits.end(target)
-            self._owe(target, debts, 2, debts.waits.expect(id(visit), visit) * dose[2])
-            debts.waits.begin(id(visit), target)
-        elif visit[2] > 0.0:
-            self._owe(target, debts, 2, visit[2] * dose[2])
 
-    def _owe(self, target: _Target, debts: _Debts, state: int, ns: float) -> None:
-        """Add to the debt; pay it when it has reached the floor."""
+    def _owe(self, target: _Target, debts: _Debts, state: int, ns: float) -> int:
+        """Add to the debt; pay it when it has reached the floor. Returns for how long it paid."""
         debts.owed[state] = debt = debts.owed[state] + ns
         if debt < FLOOR_NS[state] and not (target.fixed and debt > 0):
-            return
+            return 0
+        began = monotonic_ns()
         delivered = _PAY[state](debt)
+        now = monotonic_ns()
         debts.owed[state] -= delivered
         debts.spun_ns += 0 if state == 2 else delivered
-        now = monotonic_ns()
         counters = self._counters
         base = target.base
         counters[base + 1] += 1
@@ -308,6 +321,7 @@ class Delayer:
         counters[base + _GIL + state] += delivered
         counters[base + 6] = counters[base + 6] or now
         counters[base + 7] = now
+        return now - began
 
     def _in_window(self) -> bool:
         if self._open_ns:
