@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from injector.ledger import Entry, ProcessRecord
+from injector.tracker import SMALL_INT
 
 PLAIN = 1.0
 """What a site's ``native`` counter says where it has called plain native code and no other."""
@@ -40,11 +41,22 @@ class _Code:
     line: int
     process: str
     calls: float
+    raw_s: float
     seconds: list[float]
     first_ns: int
     last_ns: int
-    watching_s: float
     sites: dict[tuple[str, int], list[float]] = field(default_factory=dict)
+    watching_s: float = 0.0
+
+    def take_off(self, watching_ns: float) -> None:
+        """Of its CPU time, so much is what watching took.
+
+        A floor keeps a function that is nearly all overhead in the tree, at a tenth of its raw
+        time.
+        """
+        raw_s = self.raw_s
+        self.watching_s += watching_ns / 1e9
+        self.seconds[0] = max(raw_s - self.watching_s, 0.1 * raw_s)
 
 
 def digest(
@@ -64,7 +76,8 @@ def digest(
         that. whole_run_is_unit: the run is one unit of work, start-up included.
         overheads: ns charged to a function per own call (``callee``), per call it makes
         (``caller``)
-            and per event in its own time (``site``).
+            and per event in its own time (``site``), and for each large offset that is told
+            (``wide``).
     """
     codes: list[_Code] = []
     edges: dict[tuple[str, str], float] = {}
@@ -103,6 +116,8 @@ def digest(
             owner = by_slot.get(entry.fields["function"])
             if owner is not None:
                 visits, gil, nogil, wait, *flags = entry.counters[:6]
+                told = _large_offsets(entry.fields["at"], entry.fields["offset"], bool(flags[1]))
+                owner.take_off(visits * told * overheads.get("wide", 0.0))
                 owner.sites[entry.fields["at"], entry.fields["offset"]] = [
                     float(visits),
                     gil / 1e9,
@@ -157,19 +172,25 @@ def _code(entry: Entry, process: str, overheads: dict[str, float]) -> _Code:
         + callees * overheads.get("caller", 0.0)
         + events * overheads.get("site", 0.0)
     )
-    # A floor keeps a function that is nearly all overhead in the tree, at a tenth of its raw time.
-    own = max(gil - watching, 0.1 * gil)
-    return _Code(
+    code = _Code(
         target=entry.fields["target"],
         file=entry.fields.get("file", ""),
         line=entry.fields.get("line", 0),
         process=process,
         calls=float(calls),
-        seconds=[own / 1e9, nogil / 1e9, wait / 1e9],
+        raw_s=gil / 1e9,
+        seconds=[gil / 1e9, nogil / 1e9, wait / 1e9],
         first_ns=first_ns,
         last_ns=last_ns,
-        watching_s=watching / 1e9,
     )
+    code.take_off(watching)
+    return code
+
+
+def _large_offsets(at: str, offset: int, native: bool) -> int:
+    """How many numbers the interpreter makes to tell of one visit: a back-edge's destination is
+    hardly ever below `SMALL_INT` if it is not, and a native call is told again when it is over."""
+    return (offset > SMALL_INT) * (2 if at == "jump" or native else 1)
 
 
 def _without_back_edges(codes: list[_Code]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import CodeType
 from typing import Any
 
-from .tracker import DelaySpec, Look, ObserveSpec, Window
+from .tracker import DelaySpec, EventNs, Look, ObserveSpec, Window
 
 def spin_gil(ns: float, /) -> int:
     """Compute for ``ns`` holding the GIL. Returns the nanoseconds spent."""
@@ -35,7 +35,7 @@ class Delayer:
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
-        event_ns: tuple[int, int],
+        event_ns: EventNs,
     ) -> None: ...
     def start(self, code: CodeType, offset: int, /) -> object: ...
     def resume(self, code: CodeType, offset: int, /) -> object: ...

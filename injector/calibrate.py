@@ -3,13 +3,17 @@
 ``PYTHON -S injector/calibrate.py [--twin]`` prints one JSON object::
 
     {"python", "backend", "reason", "compiled",
-     "event_ns": {"entry", "site", "inside"},      delay mode: one callback that pays no delay yet
-     "discover_ns": {"callee", "caller", "site"}}  what is left of watching in the own times
+     "event_ns": {"entry", "site", "wide",         delay mode: one callback that pays no delay yet
+                  "inside"},
+     "discover_ns": {"callee", "caller", "site",   what is left of watching in the own times
+                     "wide"}}
 
-``inside``: what of that the tracker's own clock sees; the compiled one does not look at it.
-``discover_ns``: nanoseconds that discovery adds to the own time of a function per call of it
-(``callee``), per tracked callee it calls (``caller``), and per CALL, JUMP, native return, yield or
-return event in it (``site``). Subtract them times ``calls``, ``callee_calls`` and ``events``.
+``wide``: more for each offset that is above `injector.tracker.SMALL_INT`. ``inside``: what of an
+event the tracker's own clock sees; the compiled one does not look at it. ``discover_ns``:
+nanoseconds that discovery adds to the own time of a function per call of it (``callee``), per
+tracked callee it calls (``caller``), per CALL, JUMP, native return, yield or return event in it
+(``site``), and per large offset of these. Subtract them times ``calls``, ``callee_calls``,
+``events``, and visits of sites far down.
 
 Everything is differences of loops, so that the loop's own cost cancels; each the fastest of a few
 short ones (what disturbs a loop only slows it). But processors that others use too are slow for
@@ -66,9 +70,17 @@ def _turns() -> None:
         pass
 
 
+def _far_turns() -> None:
+    """The same behind a lot of code (see below)."""
+
+
+_LONG = "def _far_turns():\n" + "    spare = 0\n" * 300 + "    for _ in range(_CALLS): pass\n"
+exec(_LONG)  # writing it out would take three hundred lines
+
+
 def _fresh() -> None:
     """New code for the loops: local events outlive the tool that set them, at the old code."""
-    for function in (_callee, _loop, _turns):
+    for function in (_callee, _loop, _turns, _far_turns):
         function.__code__ = function.__code__.replace()
 
 
@@ -83,7 +95,7 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
         sleep(_PAUSE_S if number else 0.0)
         delays = _delay_costs(choose, probe, core, backend)
         rounds.append((*delays, *_discover_costs(choose, core, backend)))
-    entry, site, inside, *discover = (
+    entry, site, wide, inside, *discover = (
         round(sum(each) / _ROUNDS, 1) for each in zip(*rounds, strict=True)
     )
     return {
@@ -91,19 +103,19 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
         "backend": probe.name,
         "reason": f"{reason}; {core_reason}",
         "compiled": core is not None,
-        "event_ns": {"entry": entry, "site": site, "inside": inside},
-        "discover_ns": dict(zip(("callee", "caller", "site"), discover, strict=True)),
+        "event_ns": {"entry": entry, "site": site, "wide": wide, "inside": inside},
+        "discover_ns": dict(
+            zip(("callee", "caller", "site", "wide"), (*discover, wide), strict=True)
+        ),
     }
 
 
-def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, float, float]:
-    """(entry, site, inside): what one callback of a target that pays nothing adds to a run, and
-    what of it the tracker counts by itself, in ns."""
+def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, ...]:
+    """(entry, site, wide, inside): what one callback of a target that pays nothing adds to a run,
+    each large offset to that, and what of it the tracker counts by itself, in ns."""
     delayer = core or import_module(_PACKAGE + ".delayer")
-    plain = _fastest(lambda: _timed(_loop))
-    plain_turns = _fastest(lambda: _timed(_turns))
 
-    def with_sites(specs: Specs, run: Callable[[], None]) -> tuple[float, float]:
+    def with_sites(specs: Specs, run: Any) -> tuple[float, float]:
         backend, _ = choose.choose(wanted, core is not None)
         counters = _counters()
         _fresh()
@@ -118,27 +130,31 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
             before = counters[_SLOT + _DELAYED]
             return _timed(run), counters[_SLOT + _DELAYED] - before
 
-        tracker = delayer.Delayer(counters, resolve, _raise, _disable(), (0, 0), (0, 0))
+        plain = _fastest(lambda: _timed(run))
+        tracker = delayer.Delayer(counters, resolve, _raise, _disable(), (0, 0), (0, 0, 0))
         if core is None:
             tracker.inside_ns = 0
         backend.install(tracker)
         try:
             run()
-            return min(counted() for _ in range(_REPEATS))
+            slowed, inside = min(counted() for _ in range(_REPEATS))
         finally:
             backend.uninstall()
+        return max(0.0, (slowed - plain) / _CALLS), inside / _CALLS
+
+    def at_jumps(run: Any) -> tuple[float, float]:
+        sites = dict.fromkeys(range(0, len(run.__code__.co_code), 2), _DELAYS)
+        spec = (1, 0, 1, False, None, None, sites)
+        return with_sites({run.__name__: (spec, ["jump", "call", "return"])}, run)
 
     at_entry: Specs = {"_callee": ((1, 0, 1, False, _DELAYS, None, None), [])}
-    entry_ns, inside_ns = with_sites(at_entry, _loop)
-    entry = max(0.0, (entry_ns - plain) / _CALLS)
+    entry, inside = with_sites(at_entry, _loop)
     if not probe.place(_turns.__code__, [_A_JUMP])[0]:
         # A mechanism without back-edges: its other sites cost what an entry does.
-        return entry, entry, inside_ns / _CALLS
-    jumps = dict.fromkeys(range(0, len(_turns.__code__.co_code), 2), _DELAYS)
-    at_jumps: Specs = {"_turns": ((1, 0, 1, False, None, None, jumps), ["jump", "call", "return"])}
-    site_ns, site_inside_ns = with_sites(at_jumps, _turns)
-    site = max(0.0, (site_ns - plain_turns) / _CALLS)
-    return entry, site, (inside_ns + site_inside_ns) / (2.0 * _CALLS)
+        return entry, entry, 0.0, inside
+    site, site_inside = at_jumps(_turns)
+    far, _ = at_jumps(_far_turns)
+    return entry, site, max(0.0, far - site) / 2.0, (inside + site_inside) / 2.0
 
 
 def _discover_costs(choose: Any, core: Any, wanted: str) -> tuple[float, float, float]:

@@ -14,7 +14,7 @@ from time import monotonic_ns, process_time_ns, thread_time_ns
 from . import spin
 from .live import give_way
 from .naming import OWN_FOLDER
-from .tracker import AS_PLANNED, FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, WRAP
+from .tracker import AS_PLANNED, FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, SMALL_INT, WRAP
 from .waits import Waits, follows
 
 TYPE_CHECKING = False
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .plan import ByState
-    from .tracker import DelaySpec, Visit, Window
+    from .tracker import DelaySpec, EventNs, Visit, Window
 
 _GIL = 3
 """Index of ``gil_ns`` among a target's counters; the other states follow."""
@@ -96,14 +96,14 @@ class Delayer:
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
-        event_ns: tuple[int, int],
+        event_ns: EventNs,
     ) -> None:
         self._counters = counters
         self._resolve = resolve
         self._on_error = on_error
         self._disable = disable
         self._open_ns, self._close_ns = window
-        self._entry_ns, self._site_ns = event_ns
+        self._entry_ns, self._site_ns, self._wide_ns = event_ns
         self.inside_ns: int | None = None
         """What of ``event_ns`` the tracker's clock sees: where it is known, a callback is counted
         as the rest and what it takes this time. In Python it is not always the same, and a delay
@@ -152,7 +152,8 @@ class Delayer:
             if known[1].waits:
                 self._local.debts.waits.drop(known[1])
             if known[1].delayed and self._in_window():
-                self._visit(known[1], known[1].resume, self._entry_ns, since)
+                event_ns = self._entry_ns + (offset > SMALL_INT) * self._wide_ns
+                self._visit(known[1], known[1].resume, event_ns, since)
         except Exception as error:
             self._failed(error)
         return None
@@ -167,7 +168,9 @@ class Delayer:
 
     def jump(self, code: CodeType, offset: int, destination: int) -> object:
         """JUMP."""
-        return self._site(code, offset) if destination < offset else self._disable
+        if destination >= offset:
+            return self._disable
+        return self._site(code, offset, destination > SMALL_INT)
 
     def yield_(self, code: CodeType, offset: int, value: object) -> object:
         """PY_YIELD."""
@@ -211,7 +214,8 @@ class Delayer:
         self._site(code, offset)
         return None
 
-    def _site(self, code: CodeType, offset: int) -> object:
+    def _site(self, code: CodeType, offset: int, wide: bool = False) -> object:
+        """``wide``: whether there is another number to tell than the offset, above `SMALL_INT`."""
         since = monotonic_ns()
         try:
             known = self._targets.get(id(code))
@@ -221,7 +225,8 @@ class Delayer:
             if visit is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                self._visit(known[1], visit, self._site_ns, since)
+                event_ns = self._site_ns + ((offset > SMALL_INT) + wide) * self._wide_ns
+                self._visit(known[1], visit, event_ns, since)
         except Exception as error:
             self._failed(error)
         return None

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from .patterns import Patterns
     from .plan import ByState
     from .roles import Role
-    from .tracker import DelaySpec, Visit
+    from .tracker import DelaySpec, EventNs, Visit
 
 
 class Doses:
@@ -67,8 +67,9 @@ class Doses:
         self.ledger = ledger
         """Where targets are announced; a forked child puts its own here."""
         costs = plan["event_ns"]
-        self.event_ns = (round(costs.get("entry", 0)), round(costs.get("site", 0)))
-        """Whole ns of one callback: (entry, site)."""
+        entry, site, wide = (round(costs.get(kind, 0)) for kind in ("entry", "site", "wide"))
+        self.event_ns: EventNs = (entry, site, wide)
+        """Whole ns of one callback, as `injector.tracker.Delayer` wants them."""
         self._slots: dict[tuple[str, str, int, str], int] = {}
 
     @property

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from .plan import ByState
 
     Window: TypeAlias = tuple[int, int]
+    EventNs: TypeAlias = tuple[int, int, int]
     Visit: TypeAlias = tuple[float, float, float, float]
     """The delays at a site: ns to add to the debts at a dose of 1, in the order of `STATES`, and a
     share. What the callback costs is taken off ``gil`` when it comes, never below zero. With a
@@ -69,6 +70,9 @@ PROGRESS_CPU_NS = 50_000
 WRAP = 1 << 64
 """Counters are modulo this."""
 
+SMALL_INT = 256
+"""The largest offset that is there already when `sys.monitoring` is to tell it."""
+
 SIGNIFICANT_NS = 20_000
 """A stretch of own time from which on it is worth reading the CPU clock, and of being charged."""
 
@@ -76,8 +80,9 @@ SIGNIFICANT_NS = 20_000
 class Delayer(Protocol):
     """Delay mode. Built as ``Delayer(counters, resolve, on_error, disable, window, event_ns)``.
 
-    ``event_ns`` is ``(entry, site)``: what one callback costs, whole ns. Every callback of a target
-    inside the window (start and resume: entry; at a site: site) adds it to ``gil_ns`` and
+    ``event_ns`` is ``(entry, site, wide)``: what one callback costs, whole ns. Every callback of a
+    target inside the window (start and resume: entry; at a site: site; and wide for each offset
+    above `SMALL_INT`, which the interpreter makes anew each time) adds it to ``gil_ns`` and
     ``delayed_ns``, whether or not it carries a delay. `start` counts the call; at a progress point
     it notes when it came, the CPU time of the process, and that of the thread without delays, and
     copies the counters in use where a still is wanted (`injector.ledger`).
@@ -96,7 +101,7 @@ class Delayer(Protocol):
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
-        event_ns: tuple[int, int],
+        event_ns: EventNs,
     ) -> None: ...
 
     def start(self, code: CodeType, offset: int) -> object:

@@ -3,6 +3,13 @@
 
 /* ---- methods, as sys.monitoring calls them -------------------------------------------------- */
 
+/* Whether the interpreter has to make an int of it for each event; smaller ones are there. */
+static inline int
+is_wide(Py_ssize_t offset)
+{
+    return offset > 256;
+}
+
 static PyObject *
 start(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
@@ -15,24 +22,30 @@ static PyObject *
 resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct delayer *self = (struct delayer *)Py_NewRef(object);
-    int known = event_known(&self->counters, args, count, 1);
-    return event_end(object, known ? delayer_resume(self, args[0]) : KEEP, self->disable);
+    int known = event_known(&self->counters, args, count, 2);
+    enum answer answer = known ? delayer_resume(self, args[0], is_wide(offset_of(args[1]))) : KEEP;
+    return event_end(object, answer, self->disable);
 }
 
 static PyObject *
 throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct delayer *self = (struct delayer *)Py_NewRef(object);
-    int known = event_known(&self->counters, args, count, 1);
-    return event_end(object, known ? delayer_resume(self, args[0]) : KEEP, NULL);
+    int known = event_known(&self->counters, args, count, 2);
+    enum answer answer = known ? delayer_resume(self, args[0], is_wide(offset_of(args[1]))) : KEEP;
+    return event_end(object, answer, NULL);
 }
 
 static PyObject *
 site(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct delayer *self = (struct delayer *)Py_NewRef(object);
-    int known = event_known(&self->counters, args, count, 2);
-    return event_end(object, known ? delayer_site(self, args[0], offset_of(args[1])) : KEEP, self->disable);
+    enum answer answer = KEEP;
+    if (event_known(&self->counters, args, count, 2)) {
+        Py_ssize_t offset = offset_of(args[1]);
+        answer = delayer_site(self, args[0], offset, is_wide(offset));
+    }
+    return event_end(object, answer, self->disable);
 }
 
 static PyObject *
@@ -41,8 +54,9 @@ jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
     struct delayer *self = (struct delayer *)Py_NewRef(object);
     enum answer answer = KEEP;
     if (event_known(&self->counters, args, count, 3)) {
-        Py_ssize_t offset = offset_of(args[1]);
-        answer = offset_of(args[2]) < offset ? delayer_site(self, args[0], offset) : DISABLE;
+        Py_ssize_t offset = offset_of(args[1]), destination = offset_of(args[2]);
+        int wide = is_wide(offset) + is_wide(destination);
+        answer = destination < offset ? delayer_site(self, args[0], offset, wide) : DISABLE;
     }
     return event_end(object, answer, self->disable);
 }
@@ -60,7 +74,8 @@ leave(PyObject *object, PyObject *const *args, Py_ssize_t count)
         if (waits) {
             delayer_end(self, target);
         }
-        answer = delayer_site(self, args[0], offset_of(args[1]));
+        Py_ssize_t offset = offset_of(args[1]);
+        answer = delayer_site(self, args[0], offset, is_wide(offset));
         answer = answer == DISABLE && waits ? KEEP : answer;
     }
     return event_end(object, answer, self->disable);
@@ -118,14 +133,15 @@ init(PyObject *object, PyObject *args, PyObject *kwargs)
     static char *names[] = {"counters", "resolve", "on_error", "disable", "window", "event_ns", NULL};
     struct delayer *self = (struct delayer *)object;
     PyObject *counters, *resolve, *on_error, *disable, *window;
-    long long entry_ns, site_ns;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LL):Delayer", names, &counters, &resolve,
-                                     &on_error, &disable, &window, &entry_ns, &site_ns)
+    long long entry_ns, site_ns, wide_ns;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LLL):Delayer", names, &counters, &resolve,
+                                     &on_error, &disable, &window, &entry_ns, &site_ns, &wide_ns)
         || window_read(&self->window, window) < 0 || counters_hold(&self->counters, counters) < 0) {
         return -1;
     }
     self->entry_ns = entry_ns > 0 ? entry_ns : 0;
     self->site_ns = site_ns > 0 ? site_ns : 0;
+    self->wide_ns = wide_ns > 0 ? wide_ns : 0;
     self->serial = record_serial();
     self->debtors = self->serial;
     Py_XSETREF(self->resolve, Py_NewRef(resolve));

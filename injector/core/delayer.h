@@ -38,16 +38,17 @@ struct delayer {
     struct counters counters;
     struct window window;
     int with_sites;      /* targets that are slowed and have sites; those gone still count */
-    int64_t entry_ns, site_ns; /* what one callback costs */
+    int64_t entry_ns, site_ns; /* what one callback costs, */
+    int64_t wide_ns;           /* and each number that had to be made for it */
     int64_t lowest, highest;   /* slots in use: what a still copies; lowest 0: none */
     PyObject *resolve, *on_error, *disable;
 };
 
 /* The events, for the frame evaluation backend: FAILED with an exception that is the target's.
- * ``globals`` may be NULL. */
+ * ``globals`` may be NULL. ``wide``: how many numbers the interpreter had to make to tell of it. */
 enum answer delayer_start(struct delayer *self, PyObject *code, PyObject *globals);
-enum answer delayer_resume(struct delayer *self, PyObject *code);
-enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset);
+enum answer delayer_resume(struct delayer *self, PyObject *code, int wide);
+enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset, int wide);
 
 /* Find out what code is, if that is not known: DISABLE, or FAILED with the target's exception. */
 enum answer delayer_meet(struct delayer *self, PyObject *code);

@@ -225,7 +225,7 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
 }
 
 enum answer
-delayer_resume(struct delayer *self, PyObject *code)
+delayer_resume(struct delayer *self, PyObject *code, int wide)
 {
     struct target *target = NULL;
     if (record_get(code, self->serial, (struct record **)&target) != RECORD
@@ -234,13 +234,13 @@ delayer_resume(struct delayer *self, PyObject *code)
     }
     begin(self, target);
     if (target->slot && target->is_delayed && window_is_open(&self->window)) {
-        visited(self, target, &target->resume, self->entry_ns);
+        visited(self, target, &target->resume, self->entry_ns + wide * self->wide_ns);
     }
     return KEEP;
 }
 
 enum answer
-delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
+delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset, int wide)
 {
     struct target *target = NULL;
     if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
@@ -251,7 +251,7 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset)
         return DISABLE;
     }
     if (target->slot && target->is_delayed && window_is_open(&self->window)) {
-        visited(self, target, site, self->site_ns);
+        visited(self, target, site, self->site_ns + wide * self->wide_ns);
     }
     return KEEP;
 }

@@ -34,7 +34,7 @@ native(PyObject *tracker, const running *frame, int what, PyObject *Py_UNUSED(ca
         return 0;
     }
     if (what == PyTrace_C_CALL) {
-        delayer_site(delayer, (PyObject *)frame->f_code, 2 * running_unit(frame));
+        delayer_site(delayer, (PyObject *)frame->f_code, 2 * running_unit(frame), 0);
     }
     thread->native = what == PyTrace_C_CALL;
     return 0;
@@ -58,7 +58,7 @@ visit_caller(struct delayer *delayer, PyThreadState *tstate)
             site->is_open = 0;
             target->open_calls--;
         }
-        delayer_site(delayer, (PyObject *)caller->f_code, offset);
+        delayer_site(delayer, (PyObject *)caller->f_code, offset, 0);
     }
 }
 
@@ -69,7 +69,7 @@ visit_end(struct delayer *delayer, running *frame, PyObject *code)
     Py_ssize_t unit = running_unit(frame);
     int opcode = running_opcode(frame, unit);
     if (opcode == RETURN_VALUE || opcode == YIELD_VALUE) {
-        delayer_site(delayer, code, 2 * unit);
+        delayer_site(delayer, code, 2 * unit, 0);
     }
 }
 
@@ -120,7 +120,7 @@ resume(struct delayer *delayer, PyObject *code)
 {
     PyObject *type, *error, *traceback;
     PyErr_Fetch(&type, &error, &traceback);
-    delayer_resume(delayer, code);
+    delayer_resume(delayer, code, 0);
     PyErr_Restore(type, error, traceback);
 }
 

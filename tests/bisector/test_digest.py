@@ -26,6 +26,11 @@ def function(
     return Entry("function", slot, {"target": target, "line": slot, "file": "x.py"}, counters)
 
 
+def site(slot: int, at: str, offset: int, visits: int, gil: int = 0, *more: int) -> Entry:
+    fields = {"function": 1, "at": at, "offset": offset}
+    return Entry("site", slot, fields, (visits, gil, *more, *(0,) * (6 - len(more))))
+
+
 def process(*entries: Entry, name: str = "bench.py") -> ProcessRecord:
     attached = Entry("process", 0, {}, (0, 3 * S, 0, 0, 0, 0, 0, 0))
     return ProcessRecord({"name": name, "start_ns": 0, "backend": "b"}, [attached, *entries])
@@ -84,8 +89,8 @@ def test_processes_add_up_and_are_named() -> None:
 
 def test_sites_keep_their_function_s_own_time() -> None:
     f = function(1, "m:f", 10, 10 * MS, 0, S, wait=40 * MS)
-    entry = Entry("site", 2, {"function": 1, "at": "entry", "offset": -1}, (10, 0, 0, 40 * MS, 0))
-    back = Entry("site", 3, {"function": 1, "at": "return", "offset": 44}, (10, 10 * MS, 0, 0, 0))
+    entry = site(2, "entry", -1, 10, 0, 0, 40 * MS)
+    back = site(3, "return", 44, 10, 10 * MS, 0, 0)
     functions = made(
         process(f, entry, back),
         unit_s=2.0,
@@ -101,8 +106,8 @@ def test_sites_keep_their_function_s_own_time() -> None:
 def test_sites_watched_late_hold_what_a_call_holds() -> None:
     """Sites are watched from the first long call on: here in 80 of 720 calls."""
     f = function(1, "m:f", 720, 72 * MS, 0, S, wait=36 * MS)
-    call = Entry("site", 2, {"function": 1, "at": "call", "offset": 4}, (160, 2 * MS, 0, 4 * MS, 0))
-    back = Entry("site", 3, {"function": 1, "at": "return", "offset": 44}, (80, 6 * MS, 0, 0, 0))
+    call = site(2, "call", 4, 160, 2 * MS, 0, 4 * MS)
+    back = site(3, "return", 44, 80, 6 * MS, 0, 0)
     done = made(process(f, call, back), unit_s=2.0, whole_run_is_unit=True)["m:f"]
     assert done.own_per_call_s == pytest.approx(150e-6)
     first, last = done.codes[0].sites
@@ -116,3 +121,15 @@ def test_work_in_a_script_s_body_is_not_left_out_for_the_imports_around_it() -> 
     load = function(2, "importlib:load", 50, 2 * MS, S, S + 5 * MS)
     functions = made(process(body, load), unit_s=0.001)
     assert functions["__main__:<module>"].gil_s == pytest.approx(0.9e-3 / 2, rel=0.2)
+
+
+def test_being_told_large_offsets_is_taken_off_as_well() -> None:
+    """100 back-edges far down, each with two such numbers, of a function with 10 ms."""
+    spin = function(1, "m:spin", 10, 10 * MS, 0, S)
+    functions = made(
+        process(spin, site(2, "jump", 600, 100), site(3, "jump", 200, 100)),
+        unit_s=2.0,
+        whole_run_is_unit=True,
+        overheads={"wide": 10_000.0},
+    )
+    assert functions["m:spin"].gil_s == pytest.approx(0.008)

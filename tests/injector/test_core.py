@@ -49,7 +49,7 @@ def unexpected(error: BaseException) -> None:
 
 
 def delayer(
-    make: Any, view: memoryview, resolve: Any, on_error: Any = unexpected, event_ns: Any = (0, 0)
+    make: Any, view: memoryview, resolve: Any, on_error: Any = unexpected, event_ns: Any = (0, 0, 0)
 ) -> Any:
     return make(view, resolve, on_error, DISABLE, (0, 0), event_ns)
 
@@ -206,7 +206,7 @@ def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> No
     view = counters()
     sites = {4: visit(0, 2_000.0), 10: visit(2, 1_000.0)}
     spec = (1, 0, 1, True, None, visit(2, 100.0), sites)
-    tracker = delayer(make, view, lambda *_: spec, event_ns=(7, 3))
+    tracker = delayer(make, view, lambda *_: spec, event_ns=(7, 3, 2))
     assert tracker.start(code, 0) is None
     assert tracker.call(code, 4, len, None) is None
     assert tracker.return_(code, 4, None) is None
@@ -222,6 +222,27 @@ def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> No
     assert 2 <= delays <= 5
     assert (gil + nogil + wait, nogil) == (delayed, 0)
     assert gil >= 2 * 7 + 4 * 3 + 2_000
+
+
+@each_delayer
+def test_a_callback_that_is_told_large_offsets_costs_more(make: Any) -> None:
+    view, code = counters(), code_of("f")
+    sites = {at: visit(0, 1.0) for at in (256, 258, 600)}
+    spec = (1, 0, 1, False, None, visit(0, 1.0), sites)
+    tracker = delayer(make, view, lambda *_: spec, event_ns=(1000, 100, 10))
+    tracker.start(code, 0)
+    for event, cost in (
+        (lambda: tracker.call(code, 256, len, None), 100),
+        (lambda: tracker.call(code, 258, len, None), 110),
+        (lambda: tracker.jump(code, 600, 10), 110),
+        (lambda: tracker.jump(code, 600, 300), 120),
+        (lambda: tracker.return_(code, 600, None), 110),
+        (lambda: tracker.resume(code, 6), 1000),
+        (lambda: tracker.resume(code, 400), 1010),
+    ):
+        before = view[10]
+        event()
+        assert view[10] - before == cost
 
 
 @each_delayer
@@ -774,7 +795,7 @@ import threading, sys
 from injector import _core
 view = memoryview(bytearray(6400)).cast("Q")
 tracker = _core.Delayer(view, lambda *_: (1, 0, 1, True, WHICH, None, None),
-                        print, None, (0, 0), (0, 0))
+                        print, None, (0, 0), (0, 0, 0))
 def f(): pass
 def run():
     while True:
