@@ -130,13 +130,15 @@ class Delayer:
             if not self._in_window():
                 return None
             counters = self._counters
-            if target.progress:
+            event_ns = self._entry_ns
+            if target.progress:  # its callback comes also while nothing is delayed
                 self._progress(target.progress)
+                since, event_ns = monotonic_ns(), self.inside_ns or 0
             if target.base and target.delayed:
                 counters[target.base] += 1
                 target.seen += 1
                 due = target.seen % target.every == 0
-                self._visit(target, target.entry if due else None, self._entry_ns, since)
+                self._visit(target, target.entry if due else None, event_ns, since)
             give_way(counters)
         except Exception as error:
             self._failed(error)

@@ -83,7 +83,8 @@ class Delayer(Protocol):
     ``event_ns`` is ``(entry, site, wide)``: what one callback costs, whole ns. Every callback of a
     target inside the window (start and resume: entry; at a site: site; and wide for each offset
     above `SMALL_INT`, which the interpreter makes anew each time) adds it to ``gil_ns`` and
-    ``delayed_ns``, whether or not it carries a delay. `start` counts the call; at a progress point
+    ``delayed_ns``, whether or not it carries a delay; but the entry of a progress point, which is
+    watched in any case, adds nothing. `start` counts the call; at a progress point
     it notes when it came, the CPU time of the process, and that of the thread without delays, and
     copies the counters in use where a still is wanted (`injector.ledger`).
 

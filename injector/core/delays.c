@@ -216,7 +216,9 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
     if (target->slot && target->is_delayed) {
         self->counters.base[WIDTH * target->slot + CALLS]++;
         int due = likely(target->every == 1) || ++target->seen % target->every == 0;
-        visited(self, target, due ? &target->entry : &none, self->entry_ns);
+        /* A progress point's callback comes also while nothing is delayed. */
+        int64_t event_ns = target->progress ? 0 : self->entry_ns;
+        visited(self, target, due ? &target->entry : &none, event_ns);
     }
     if (unlikely(counters_switching(&self->counters))) { /* last: what is borrowed may go meanwhile */
         counters_give_way(&self->counters);

@@ -225,6 +225,16 @@ def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> No
 
 
 @each_delayer
+def test_the_callback_of_a_progress_point_comes_in_any_case(make: Any) -> None:
+    view, code = counters(), code_of("f")
+    tracker = delayer(
+        make, view, lambda *_: (1, 2, 1, False, visit(0, 1.0), None, None), event_ns=(1000, 100, 10)
+    )
+    tracker.start(code, 0)
+    assert (view[8], view[10], view[16]) == (1, 0, 1)
+
+
+@each_delayer
 def test_a_callback_that_is_told_large_offsets_costs_more(make: Any) -> None:
     view, code = counters(), code_of("f")
     sites = {at: visit(0, 1.0) for at in (256, 258, 600)}
