@@ -120,7 +120,10 @@ class _Attempt:
         """The base dose, since a coarse one could exceed the slack of hidden code; the coarse one
         where noise is too much of the effect and nothing bends. A member's is then borne out at
         the base dose as well."""
-        quiet = self.noise <= QUIET * self.lab.base_dose * gain
+        noise, disturbance = self.noise, self.lab.disturbance
+        if disturbance.matters and not disturbance.is_same_work(targets):
+            noise = max(noise, disturbance.noise)  # nothing is taken out of its runs
+        quiet = noise <= QUIET * self.lab.base_dose * gain
         if quiet or not self.lab.finalists.linear:
             return self.lab.base_dose
         return self.most.get(targets, self.lab.top_dose)
