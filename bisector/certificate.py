@@ -159,7 +159,8 @@ class _Attempt:
         lab, trials = self.lab, self.trials
         if lab.is_hopeless(trials, self.everything) and self.dose > lab.base_dose:
             self._slow_by(0.5 * self.dose, self.set)
-        self.noise = max(self.noise, trials.fit().sigma)
+        if trials.count(CONTROL):
+            self.noise = max(self.noise, trials.fit().sigma)
         self._choose_doses()
         bases = [Arm(arm.targets, lab.base_dose) for arm in self.alone]
         borne_out = [

@@ -8,7 +8,7 @@ Like the search it is exploratory.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 
 from bisector.events import PhaseBegan
@@ -16,6 +16,7 @@ from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import Lab, Steps
 from bisector.response import respond
 from bisector.search import ALPHA, publish, reserve_s
+from bisector.statistics import Estimate
 from bisector.trials import TOLD_APART, Arm, Trials
 
 DOUBTFUL_RUNS = 6
@@ -159,45 +160,60 @@ def _overlaps(lab: Lab, trials: Trials) -> Steps:
         return
     lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
     together = Arm(frozenset().union(*(m.functions for m in members)), lab.base_dose)
-    total = sum(m.gain.estimate for m in members)
-    yield from _tell_apart(lab, trials, {together: total})
-    if not _is_surely_less(trials, together, total):
+    yield from _tell_apart(lab, trials, {together: members})
+    if not _is_less(trials, together, members):
         return
-    pairs = {}
+    pairs: dict[Arm, Sequence[Finalist]] = {}
     for a, b in combinations(members[:8], 2):
         pairs[Arm(a.functions | b.functions, lab.base_dose)] = (a, b)
-    sums = {arm: a.gain.estimate + b.gain.estimate for arm, (a, b) in pairs.items()}
-    yield from _tell_apart(lab, trials, sums)
+    yield from _tell_apart(lab, trials, pairs)
     for arm, (a, b) in pairs.items():
-        gain = trials.gain(arm)
-        if (
-            gain
-            and gain.value < CO_CRITICAL * sums[arm]
-            and _is_surely_less(trials, arm, sums[arm])
-        ):
+        short = _falls_short(trials, arm, (a, b), CO_CRITICAL)
+        if short and short.value > 0.0 and _is_less(trials, arm, (a, b)):
             a.co_critical_with = (*a.co_critical_with, b.target)
             b.co_critical_with = (*b.co_critical_with, a.target)
 
 
-def _tell_apart(lab: Lab, trials: Trials, sums: Mapping[Arm, float]) -> Steps:
-    """Slow finalists together until it is clear whether that does less than the ``sums`` of their
+def _tell_apart(lab: Lab, trials: Trials, sets: Mapping[Arm, Sequence[Finalist]]) -> Steps:
+    """Slow finalists together until it is clear whether that does less than the sum of their
     gains."""
 
-    def is_clear(arm: Arm, total: float) -> bool:
-        runs, gain = trials.count(arm), trials.gain(arm)
-        if runs < 2:
+    def is_clear(arm: Arm, members: Sequence[Finalist]) -> bool:
+        if trials.count(arm) < 2:
             return lab.is_hopeless(trials, arm)
-        if gain is None or runs >= OVERLAP_RUNS or _is_surely_less(trials, arm, total):
+        short = _falls_short(trials, arm, members, CO_CRITICAL)
+        if short is None or trials.count(arm) >= OVERLAP_RUNS or _is_less(trials, arm, members):
             return True
-        return gain.value - 2.0 * gain.se > CO_CRITICAL * total
+        return short.value + 2.0 * short.se < 0.0
 
-    for _ in range(OVERLAP_RUNS * len(sums)):
-        unclear = [arm for arm, total in sums.items() if not is_clear(arm, total)]
+    for _ in range(OVERLAP_RUNS * len(sets)):
+        unclear = [arm for arm, members in sets.items() if not is_clear(arm, members)][:5]
         if not unclear:
             return
-        yield from lab.run_block(trials, unclear[:5], "sweep")
+        for arm in tuple(unclear):  # and those of its members that are known by less
+            alone = [Arm(member.functions, arm.dose) for member in sets[arm]]
+            unclear += [each for each in alone if trials.count(each) <= trials.count(arm)]
+        yield from lab.run_block(trials, list(dict.fromkeys(unclear)), "sweep")
 
 
-def _is_surely_less(trials: Trials, arm: Arm, total: float) -> bool:
-    gain = trials.gain(arm)
-    return gain is not None and gain.value + 2.0 * gain.se < DISTINCT * total
+def _is_less(trials: Trials, arm: Arm, members: Sequence[Finalist]) -> bool:
+    """Whether members together surely do less than the sum of their gains."""
+    short = _falls_short(trials, arm, members, DISTINCT)
+    return short is not None and short.value - 2.0 * short.se > 0.0
+
+
+def _falls_short(
+    trials: Trials, arm: Arm, members: Sequence[Finalist], share: float
+) -> Estimate | None:
+    """By how much the gain of members together is below a ``share`` of the sum of theirs, by what
+    is known of both now; None while that is nothing."""
+    together = trials.gain(arm)
+    if together is None:
+        return None
+    value, variance = -together.value, together.se**2
+    for member in members:
+        alone = trials.gain(Arm(member.functions, arm.dose))
+        gain, se = (alone.value, alone.se) if alone else (member.gain.estimate, 0.0)
+        value += share * gain
+        variance += (share * se) ** 2
+    return Estimate(value, math.sqrt(variance), together.dof)

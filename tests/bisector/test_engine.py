@@ -487,6 +487,24 @@ def test_what_others_do_on_the_same_processors_is_told_from_what_delays_do(seed:
         assert entry.effect.gain.lo <= truth <= entry.effect.gain.hi
 
 
+def test_a_budget_may_end_at_any_moment() -> None:
+    """18 s were over when the certificate was to have its first run."""
+    lanes = {"main": {"a:critical": 4 * MS, "b:other": 2 * MS}, "more": {"c:hidden": 1 * MS}}
+    for budget_s in range(12, 26):
+        result = answer(Program(lanes, noise=0.003, seed=3), budget_s=float(budget_s))
+        assert result.stop_reason in ("budget", "certified")
+
+
+@pytest.mark.simulation
+def test_disturbed_functions_of_one_lane_are_not_taken_to_run_side_by_side() -> None:
+    """Their gains alone are known by less than what they do together."""
+    lanes = {"main": {"a:f": 3.8 * MS, "b:g": 1.6 * MS, "c:h": 1.4 * MS}}
+    for seed in range(12):
+        program = Disturbed(lanes, noise=0.0005, seed=seed, units=200, slower=1.0)
+        result = answer(program, seed=seed, budget_s=120.0)
+        assert not any(entry.co_critical_with for entry in result.sensitive)
+
+
 @pytest.mark.simulation
 @pytest.mark.parametrize("polling", ["main", "other"])
 def test_a_lane_that_polls_makes_nothing_certified_that_is_hidden(polling: str) -> None:

@@ -121,9 +121,17 @@ def test_own_times_are_those_of_the_processors_as_they_are(
         delivered = dict.fromkeys(arm.targets, Delivered(100, 100, delayed_ns))
         trials.add(arm, 1, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
     assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25, 0.25))
-    own.judge_speed(found, 0.003)
+    own.judge_speed(found, 0.003, 0.01)
     assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25 / slower, 0.25))
     assert trials.injected_s(work) == pytest.approx(0.5e-3), "what was injected is what was counted"
+
+
+@pytest.mark.parametrize(("lanes", "slower"), [(1, 0.8), (2, 1.0), (0, 1.0)])
+def test_threads_do_not_compute_for_longer_than_they_have_time(lanes: int, slower: float) -> None:
+    """A discovery run that was disturbed by a quarter, and nothing says so."""
+    own = OwnTime({WORK.target: WORK})
+    own.judge_speed(Discovery((WORK,), lanes=lanes), None, 0.8 * WORK.gil_s)
+    assert own.per_unit_s(frozenset((WORK.target,))) == pytest.approx(slower * WORK.gil_s)
 
 
 @pytest.mark.parametrize(("lanes", "x_ns"), [(1, 7e6), (2, 5e6)])
