@@ -66,7 +66,7 @@ def _look_again(lab: Lab, trials: Trials, everything: float) -> Steps:
             deciding = _deciding(lab, trials, member, threshold)
             if not (
                 _is_decided(lab, trials, deciding, threshold)
-                or _is_linear(trials, low, high, threshold)
+                or (deciding == low and _is_linear(trials, low, high, threshold))
                 or _is_leak(trials, deciding, high, (1.0 - EXPLAINED) * everything)
             ):
                 wanted += [deciding, *([high] if trials.leaks(high, everything) else [])]
