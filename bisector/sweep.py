@@ -33,7 +33,8 @@ CO_CRITICAL, DISTINCT = 0.75, 0.9
 two functions overlap."""
 
 OVERLAP_RUNS = 12
-"""Runs of finalists together after which noise is taken to hide whether they overlap."""
+"""Runs of finalists together after which noise is taken to hide whether they overlap, in a small
+budget."""
 
 
 def sweep(lab: Lab) -> Steps:
@@ -178,15 +179,17 @@ def _tell_apart(lab: Lab, trials: Trials, sets: Mapping[Arm, Sequence[Finalist]]
     """Slow finalists together until it is clear whether that does less than the sum of their
     gains."""
 
+    most = lab.patience(OVERLAP_RUNS)
+
     def is_clear(arm: Arm, members: Sequence[Finalist]) -> bool:
         if trials.count(arm) < 2:
             return lab.is_hopeless(trials, arm)
         short = _falls_short(trials, arm, members, CO_CRITICAL)
-        if short is None or trials.count(arm) >= OVERLAP_RUNS or _is_less(trials, arm, members):
+        if short is None or trials.count(arm) >= most or _is_less(trials, arm, members):
             return True
         return short.value + 2.0 * short.se < 0.0
 
-    for _ in range(OVERLAP_RUNS * len(sets)):
+    for _ in range(most * len(sets)):
         unclear = [arm for arm, members in sets.items() if not is_clear(arm, members)][:5]
         if not unclear:
             return
