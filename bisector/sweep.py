@@ -32,7 +32,7 @@ CO_CRITICAL, DISTINCT = 0.75, 0.9
 """Together no more than the first share of the sum of their gains, and surely less than the second:
 two functions overlap."""
 
-OVERLAP_RUNS = 12
+OVERLAP_RUNS = 20
 """Runs of finalists together after which noise is taken to hide whether they overlap, in a small
 budget."""
 
