@@ -80,12 +80,9 @@ class Disturbance:
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
     @property
-    def undelayed(self) -> tuple[float | None, float | None]:
-        """CPU seconds of an undelayed run, or unit, and its time per unit, on average; None while
-        there are none."""
-        if not self._cpu:
-            return None, None
-        return sum(self._cpu) / len(self._cpu), sum(self._times) / len(self._times)
+    def cpu_s(self) -> float | None:
+        """CPU seconds of an undelayed run, or unit, on average; None while there are none."""
+        return sum(self._cpu) / len(self._cpu) if self._cpu else None
 
     @property
     def version(self) -> int:

@@ -296,7 +296,7 @@ class Lab:
                     cpu_s = observed.cpu_s / observed.units
                     self.cpu_s = min(cpu_s, self.cpu_s or cpu_s)
                 for own in (self.own, self.computing):
-                    own.judge_speed(self.discovery, *self.disturbance.undelayed)
+                    own.judge_speed(self.discovery, self.disturbance.cpu_s)
                 if into is not self.baseline:
                     self.baseline.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
                 self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s

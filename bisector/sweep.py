@@ -216,7 +216,8 @@ def _falls_short(
     value, variance = -together.value, together.se**2
     for member in members:
         alone = trials.gain(Arm(member.functions, arm.dose))
-        gain, se = (alone.value, alone.se) if alone else (member.gain.estimate, 0.0)
-        value += share * gain
-        variance += (share * se) ** 2
+        if alone is None:
+            return None
+        value += share * alone.value
+        variance += (share * alone.se) ** 2
     return Estimate(value, math.sqrt(variance), together.dof)

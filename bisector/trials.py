@@ -87,27 +87,21 @@ class OwnTime:
                 self._per_unit[target] = function.calls * delay_ns / 1e9
                 self._per_call[target] = delay_ns / 1e9
 
-    def judge_speed(
-        self, found: Discovery | None, usual_s: float | None, time_per_unit_s: float | None
-    ) -> None:
+    def judge_speed(self, found: Discovery | None, usual_s: float | None) -> None:
         """How much slower processors are on average than when ``found`` was made.
 
         Of several discovery runs the least disturbed counts: what looks slower there than usual
-        polls while it is watched. But all threads together cannot compute for longer than they
-        have time.
+        polls while it is watched, but a program does not compute for longer than its CPU time.
 
         Args:
             usual_s: CPU seconds of undelayed runs, or units, on average; None while unknown.
-            time_per_unit_s: of undelayed runs, on average; None likewise.
         """
-        if found is None:
-            return
-        if found.usual_cpu_s and usual_s:
-            least = 1.0 / MOST_DISTURBED if found.is_of_window else 1.0
+        if found is not None and found.usual_cpu_s and usual_s:
+            least = 1.0 / MOST_DISTURBED
+            if not found.is_of_window:
+                computing_s = (found.gil_s + found.nogil_s) / found.cpu_units
+                least = min(1.0, usual_s / max(computing_s, 1e-12))
             self.slower = min(max(usual_s / found.usual_cpu_s, least), MOST_DISTURBED)
-        computing_s = sum(function.gil_s + function.nogil_s for function in found.functions)
-        if found.lanes and time_per_unit_s and computing_s > 0.0:
-            self.slower = min(self.slower, found.lanes * time_per_unit_s / computing_s)
 
     def per_unit_s(self, targets: frozenset[str]) -> float:
         """Own time of a set per unit of work."""

@@ -130,11 +130,12 @@ class Delayer:
             if not self._in_window():
                 return None
             counters = self._counters
-            event_ns = self._entry_ns
-            if target.progress:  # its callback comes also while nothing is delayed
+            if target.progress:
                 self._progress(target.progress)
-                since, event_ns = monotonic_ns(), self.inside_ns or 0
             if target.base and target.delayed:
+                event_ns = self._entry_ns
+                if target.progress:  # its callback comes also while nothing is delayed
+                    since, event_ns = monotonic_ns(), self.inside_ns or 0
                 counters[target.base] += 1
                 target.seen += 1
                 due = target.seen % target.every == 0

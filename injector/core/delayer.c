@@ -3,7 +3,7 @@
 
 /* ---- methods, as sys.monitoring calls them -------------------------------------------------- */
 
-/* Whether the interpreter has to make an int of it for each event; smaller ones are there. */
+/* Whether the interpreter has to make an int of it for each event (tracker.SMALL_INT). */
 static inline int
 is_wide(Py_ssize_t offset)
 {

@@ -121,16 +121,19 @@ def test_own_times_are_those_of_the_processors_as_they_are(
         delivered = dict.fromkeys(arm.targets, Delivered(100, 100, delayed_ns))
         trials.add(arm, 1, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
     assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25, 0.25))
-    own.judge_speed(found, 0.003, 0.01)
+    own.judge_speed(found, 0.003)
     assert (trials.dose(work), trials.dose(wait)) == pytest.approx((0.25 / slower, 0.25))
     assert trials.injected_s(work) == pytest.approx(0.5e-3), "what was injected is what was counted"
 
 
-@pytest.mark.parametrize(("lanes", "slower"), [(1, 0.8), (2, 1.0), (0, 1.0)])
-def test_threads_do_not_compute_for_longer_than_they_have_time(lanes: int, slower: float) -> None:
-    """A discovery run that was disturbed by a quarter, and nothing says so."""
+@pytest.mark.parametrize(("computing_s", "slower"), [(2e-3, 1.0), (4e-3, 0.75)])
+def test_a_program_does_not_compute_for_longer_than_its_cpu_time(
+    computing_s: float, slower: float
+) -> None:
+    """A discovery run took 6 ms of CPU and the usual one 3: some of it was polling, or all of it
+    was slow."""
     own = OwnTime({WORK.target: WORK})
-    own.judge_speed(Discovery((WORK,), lanes=lanes), None, 0.8 * WORK.gil_s)
+    own.judge_speed(Discovery((WORK,), gil_s=computing_s, usual_cpu_s=0.006), 0.003)
     assert own.per_unit_s(frozenset((WORK.target,))) == pytest.approx(slower * WORK.gil_s)
 
 
