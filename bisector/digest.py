@@ -87,6 +87,7 @@ def digest(
     unresolved: dict[str, str] = {}
     ends: dict[int, int] = {}
     for number, record in enumerate(records):
+        end_ns = _end_ns(record)
         name = "main" if number == 0 else str(record.header.get("name") or f"child {number}")
         by_slot: dict[int, _Code] = {}
         sites: list[Entry] = []
@@ -97,7 +98,7 @@ def digest(
                     code = _code(entry, name, overheads)
                     by_slot[entry.slot] = code
                     codes.append(code)
-                    ends[id(code)] = _end_ns(record)
+                    ends[id(code)] = end_ns
                 case "site":
                     sites.append(entry)
                 case "edge":

@@ -12,6 +12,8 @@ since this session began.
 from __future__ import annotations
 
 import contextlib
+import importlib
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -176,6 +178,7 @@ class Session:
             for request, observed in self.history:
                 executor.recall(request, observed)
             self._pass_on()
+            threading.Thread(target=_load_ahead).start()
             while not interrupts.asked and not self._is_over():
                 wanted = self._ask()
                 if wanted is None:
@@ -322,6 +325,13 @@ class Session:
             engine_s=self.engine_s,
             plans=plans,
         )
+
+
+def _load_ahead() -> None:
+    """What takes long to load and is needed only once there is something to decide: meanwhile the
+    first run, which does not count, goes on."""
+    for name in ("networkx", "scipy.special"):
+        importlib.import_module(name)
 
 
 def _engine_settings(settings: Settings) -> EngineSettings:

@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from bisector.discovery import Function
 from strategies.protocol import Item
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 ROOT = "*:*"
 MOST_OF_A_NODE = 0.5
@@ -44,8 +46,6 @@ class Tree:
 
     def __init__(self, functions: Iterable[Function], beside: Iterable[str] = ()) -> None:
         self.functions = {function.target: function for function in functions}
-        self.graph: nx.DiGraph[str] = nx.DiGraph()
-        self.graph.add_node(ROOT)
         self._paths: dict[str, tuple[str, ...]] = {}
         targets = dict.fromkeys((*self.functions, *beside))
         modules = {target.partition(":")[0] for target in targets}
@@ -59,10 +59,7 @@ class Tree:
             module, _, qualname = target.partition(":")
             names.setdefault(module, set()).add(qualname)
         for target in targets:
-            path = _path(target, packages, names)
-            self._paths[target] = path
-            if target in self.functions:
-                nx.add_path(self.graph, path)
+            self._paths[target] = _path(target, packages, names)
 
     def path(self, target: str) -> tuple[str, ...]:
         """From `*:*` down to the function itself."""
@@ -71,6 +68,17 @@ class Tree:
     def below(self, node: str) -> frozenset[str]:
         """The functions a node stands for."""
         return self._members.get(node, frozenset())
+
+    @cached_property
+    def graph(self) -> nx.DiGraph[str]:
+        """All nodes, but for what cannot be slowed."""
+        import networkx as nx
+
+        graph: nx.DiGraph[str] = nx.DiGraph()
+        graph.add_node(ROOT)
+        for target in self.functions:
+            nx.add_path(graph, self._paths[target])
+        return graph
 
     @cached_property
     def _members(self) -> dict[str, frozenset[str]]:
@@ -119,6 +127,8 @@ class Tree:
         A function whose mass reaches ``threshold`` is a unit; smaller ones are gathered at the
         deepest node where together they reach it. Returns (units, the remainder at the root).
         """
+        import networkx as nx
+
         units: list[Unit] = []
         small: dict[str, list[str]] = {}
         for node in nx.dfs_postorder_nodes(self.graph, ROOT):

@@ -16,11 +16,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-
-import networkx as nx
+from typing import TYPE_CHECKING
 
 from bisector.marks import mark_target
 from injector.ledger import ProcessRecord
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 Slot = tuple[str, int]
 """(which process, as `ProcessRecord.key` says; slot of the function in its ledger)."""
@@ -93,6 +95,8 @@ def find_unit(
     Raises:
         NoUnit: there is none.
     """
+    import networkx as nx
+
     nodes = _nodes(records, counts)
     calls = _calls(records, nodes)
     groups = {
@@ -176,6 +180,8 @@ def _parts(counts: Sequence[Count]) -> list[Count]:
 
 
 def _calls(records: Sequence[ProcessRecord], nodes: Mapping[Slot, _Node]) -> nx.DiGraph[Slot]:
+    import networkx as nx
+
     graph: nx.DiGraph[Slot] = nx.DiGraph()
     graph.add_nodes_from(nodes)
     for record in records:
@@ -232,6 +238,8 @@ def _best(
     main: str,
     length_s: float,
 ) -> Slot:
+    import networkx as nx
+
     work = sum(node.cpu_ns for node in nodes.values()) or 1
     held = {slot: _inclusive(slot, nodes, calls) for slot in candidates}
     mains = [
@@ -261,6 +269,8 @@ def _inclusive(
     slot: Slot, nodes: Mapping[Slot, _Node], calls: nx.DiGraph[Slot]
 ) -> tuple[float, float]:
     """(CPU, waiting) ns in it and all that it calls; what others call too counts by its share."""
+    import networkx as nx
+
     reached = nx.descendants(calls, slot) | {slot}
     shares = {slot: 1.0}
     condensed = nx.condensation(calls.subgraph(reached))
