@@ -12,7 +12,7 @@ demo:
 	@echo "Installing into $(DEMO_VENV) ..."
 	@.ci/environment $(DEMO_VENV) "$(PYTHON)" run
 	@status=0; for bound in python gpu; do \
-		set -- examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound $$bound; \
+		set -- examples/gpu_serving/bench.py --budget $(BUDGET) -- --bound $$bound --steps 20000; \
 		echo "speedbump-bisect $$*"; $(DEMO_VENV)/bin/speedbump-bisect "$$@" || status=$$?; \
 	done; exit $$status
 
