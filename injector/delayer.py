@@ -47,11 +47,13 @@ class _Debts:
         self.forgive(0)
 
     def forgive(self, switches: int) -> None:
-        """What was owed before the latest switch is not to be paid after it.
+        """What was owed before the latest switch is not to be paid after it, and a wait that began
+        before it may have ended unseen.
 
         ``switches``: how often doses had been switched when this was owed.
         """
         self.owed = [0.0, 0.0, 0.0]
+        self.waits.drop()
         self.switches = switches
 
 
@@ -211,7 +213,7 @@ class Delayer:
         if known is None or known[1] is None or not known[1].waits:
             return self._site(code, offset)
         try:
-            self._local.debts.waits.end(known[1])
+            self._current_debts().waits.end(known[1])
         except Exception as error:
             self._failed(error)
         self._site(code, offset)

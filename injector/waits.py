@@ -105,9 +105,9 @@ class Waits:
         history.last = (history.last << 1 | (ns >= SIGNIFICANT_NS)) % 16
         self._running = None
 
-    def drop(self, target: object) -> None:
-        """Whatever began is not to be measured after all."""
-        if self._target is target:
+    def drop(self, target: object = None) -> None:
+        """Whatever began, for this target or any, is not to be measured after all."""
+        if target is None or self._target is target:
             self._running = None
 
 

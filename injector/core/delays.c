@@ -286,8 +286,11 @@ void
 delayer_forgive(struct delayer *self)
 {
     for (struct thread *thread = threads_first(); thread != NULL; thread = thread->next) {
-        for (enum state state = GIL; thread->owner == self->debtors && state < STATES; state++) {
-            thread->owed[state] = 0.0;
+        if (thread->owner == self->debtors) {
+            for (enum state state = GIL; state < STATES; state++) {
+                thread->owed[state] = 0.0;
+            }
+            waits_drop(thread, NULL);
         }
     }
 }

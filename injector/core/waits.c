@@ -125,7 +125,7 @@ void
 waits_drop(struct thread *thread, const struct target *target)
 {
     struct waits *waits = thread->waits;
-    if (waits != NULL && waits->target == target) {
+    if (waits != NULL && (target == NULL || waits->target == target)) {
         waits->running = -1;
     }
 }

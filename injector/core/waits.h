@@ -15,7 +15,7 @@ double waits_expect(struct thread *thread, const struct visit *visit);
 void waits_begin(struct thread *thread, const struct visit *visit, const struct target *target);
 void waits_end(struct thread *thread, const struct target *target);
 
-/* Whatever began is not to be measured after all. */
+/* Whatever began, for this target or (NULL) any, is not to be measured after all. */
 void waits_drop(struct thread *thread, const struct target *target);
 
 /* A thread that begins anew knows nothing. */

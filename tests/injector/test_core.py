@@ -418,6 +418,26 @@ def test_a_visit_that_will_not_wait_is_not_delayed(make: Any) -> None:
 
 
 @each_delayer
+def test_what_passes_between_two_switches_is_no_wait(make: Any) -> None:
+    """While nothing is delayed, no event tells that the wait is over."""
+    code = code_of("f")
+    view = counters()
+    tracker = delayer(make, view, lambda *_: (1, 0, 1, False, None, None, {4: visit(2, 5e5, 0.25)}))
+    for _ in range(10):
+        waiting(tracker, code, 0.002)
+    tracker.start(code, 0)
+    tracker.call(code, 4, time.sleep, None)  # its delay is paid, the wait goes on
+    tracker.switch([(code, (0.0, 0.0, 0.0))])
+    time.sleep(0.5)
+    tracker.switch([(code, (1.0, 1.0, 1.0))])
+    tracker.return_(code, 10, None)
+    before = view[10]
+    for _ in range(5):
+        waiting(tracker, code, 0.002)
+    assert view[10] - before < 5 * 2e6  # not 4 ms each, the most there could be
+
+
+@each_delayer
 def test_a_wait_is_measured_past_the_sites_that_only_compute(make: Any) -> None:
     code = code_of("f")
     view = counters()
