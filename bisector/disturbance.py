@@ -12,7 +12,9 @@ It rests on slowed runs doing the same work on CPU as others, delays apart. That
 that asks again and again whether it may go on, and does so less often or more often while other
 code is delayed: then CPU time differs by up to the delays themselves, and what would be taken out
 is the effect that is looked for. So it is used only for code whose delays are seen, over all runs
-of the investigation, not to do that.
+of the investigation, not to do that. Where there is a single lane, and its own CPU time is known,
+code may ask less often but not more often: there what slowed runs take more is what delaying costs
+beyond what was counted, and is taken out as well.
 """
 
 from __future__ import annotations
@@ -76,6 +78,8 @@ class Disturbance:
         self.noise = self.left = 0.0
         """Standard deviation of undelayed log times, as measured and with CPU time taken out."""
         self._of_lanes = False
+        self.lanes = 0
+        """How many there are, 0 while that is not known."""
         self.slope = self.slope_se = self.usual_s = 0.0
         """Seconds per unit for each second of CPU; usual CPU time of an undelayed run."""
 
@@ -172,10 +176,10 @@ class Disturbance:
             rest = rest - float(rest @ elsewhere) / others * elsewhere
         # Of noise that is itself estimated: the variance of Student's t.
         noise = float(rest @ rest) / (dof - 2) / variance
-        plainly_none = (
-            0.5 - abs(slope) > math.log(SAME_LANE_WORK if self._of_lanes else SAME_WORK) * noise
-        )
-        return plainly_none and abs(slope) < max(HARDLY, 2.0 * math.sqrt(noise))
+        least = math.log(SAME_LANE_WORK if self._of_lanes else SAME_WORK) * noise
+        if slope > 0.0 and self._of_lanes and self.lanes == 1:
+            return 0.5 * (1.0 + slope) ** 2 > least
+        return 0.5 - abs(slope) > least and abs(slope) < max(HARDLY, 2.0 * math.sqrt(noise))
 
     def _column(self, target: str) -> int:
         return self._columns.setdefault(target, len(self._columns))

@@ -131,6 +131,7 @@ class Lab:
         computing = {target: function.computing() for target, function in usable.items()}
         self.computing = OwnTime(computing, settings.delay_ns)
         self.everything = frozenset(usable)
+        self.disturbance.lanes = discovery.lanes
         for warning in discovery.warnings:
             self.warn(warning)
 
@@ -287,18 +288,17 @@ class Lab:
             self.require_time()
             observed = yield self.request(purpose, block=block, limit_s=self._limit_s(0.0))
             if observed.status == "ok" and observed.time_per_unit_s is not None:
-                into.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
-                self.disturbance.learn(
-                    *(block, observed.time_per_unit_s, observed.own_cpu_s),
-                    of_lanes=observed.lane_cpu_s is not None,
-                )
+                time_s, own_s = observed.time_per_unit_s, observed.own_cpu_s
+                of_lanes = observed.lane_cpu_s is not None
+                into.add(CONTROL, block, time_s, own_s)
+                self.disturbance.learn(block, time_s, own_s, of_lanes=of_lanes)
                 if observed.cpu_s is not None:
                     cpu_s = observed.cpu_s / observed.units
                     self.cpu_s = min(cpu_s, self.cpu_s or cpu_s)
                 for own in (self.own, self.computing):
                     own.judge_speed(self.discovery, self.disturbance.cpu_s)
                 if into is not self.baseline:
-                    self.baseline.add(CONTROL, block, observed.time_per_unit_s, observed.own_cpu_s)
+                    self.baseline.add(CONTROL, block, time_s, own_s)
                 self.wall_s = 0.7 * self.wall_s + 0.3 * observed.wall_s
                 return
             reason = observed.reason or f"it did not end within {self._limit_s(0.0):.0f} s"

@@ -44,6 +44,9 @@ COARSE = 1.0
 MOST_LANES = 16
 """More are taken to be of those that come and go."""
 
+BUSY = 0.97
+"""Share of its time from which on a lane computes all the time."""
+
 RECENT = 8
 """Undelayed windows by which is judged how fast the processors are by now."""
 
@@ -84,6 +87,8 @@ class LiveExecutor(TargetExecutor):
         measured with."""
         self._work_s: deque[float] = deque(maxlen=RECENT)
         """CPU seconds per unit in undelayed windows, the latest."""
+        self._computed = 0.0
+        """CPU seconds per second in the latest of them."""
 
     def run(self, request: RunRequest) -> RunObserved:
         """Carry out one request.
@@ -115,6 +120,7 @@ class LiveExecutor(TargetExecutor):
             self._unit_s = observed.time_per_unit_s
             if observed.own_cpu_s is not None:
                 self._work_s.append(observed.own_cpu_s)
+                self._computed = observed.own_cpu_s / observed.time_per_unit_s
 
     def close(self) -> None:
         """End the target."""
@@ -239,7 +245,8 @@ class LiveExecutor(TargetExecutor):
     def _lengths(self) -> Lengths:
         found = self._discovery
         lanes = min(max(found.lanes, 1), MOST_LANES) if found else 1
-        return Lengths(lanes, self._settling.units, self._run_units, self._unit_s)
+        busy = lanes == 1 and bool(self._unit_s) and self._computed >= BUSY
+        return Lengths(lanes, self._settling.units, self._run_units, self._unit_s, busy)
 
     @property
     def _discovery(self) -> Discovery | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from bisector.answer import Finding, Interval, Pruned, PruneReason
+from bisector.answer import Finding, Interval, Kind, Pruned, PruneReason
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
@@ -44,17 +44,20 @@ AMPLIFIED = 1.2
 
 
 def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
-    """Find the finalists among ``within`` (default: everything); adds them to ``lab.finalists``."""
+    """Find the finalists among ``within`` (default: everything); adds them to ``lab.finalists``.
+
+    ``within``: what fresh runs have shown to matter as a whole. What is too small there for a line
+    of its own then has one together.
+    """
     root = lab.known.root
     if root is None:
         raise BudgetOver
     targets = lab.everything if within is None else within
     threshold = lab.settings.threshold * root.gain.estimate
     mass = {t: m * MASS_MARGIN for t, m in lab.mass().items() if t in targets}
-    units, rest = lab.tree.units(mass, threshold)
-    units = [unit for unit in units if set(unit.functions) <= targets]
+    units, rest = lab.tree.within(targets).units(mass, threshold)
     lab.reopen(targets)
-    _note_what_cannot_matter(lab, [t for t in rest if t in targets], mass, threshold)
+    _note_what_cannot_matter(lab, rest, mass, threshold)
     finalists = lab.finalists
     trials = finalists.trials = finalists.trials or lab.trials()
     finalists.dose = choose_dose(lab, threshold)
@@ -75,6 +78,8 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
             yield from _measure(lab, trials, strategy, probes, by_name, threshold)
     finally:
         _take_over(lab, strategy, by_name, threshold)
+    if within is not None:
+        _gather_small_parts(lab, trials, within, threshold)
 
 
 def choose_dose(lab: Lab, threshold: float) -> float:
@@ -174,6 +179,10 @@ def _judge(
     return None
 
 
+def _kind(functions: frozenset[str]) -> Kind:
+    return "function" if len(functions) == 1 else "subtree"
+
+
 def _functions(probe: Probe, by_name: dict[str, Unit]) -> frozenset[str]:
     return frozenset(t for name in probe.items for t in by_name[name].functions)
 
@@ -205,7 +214,7 @@ def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold
             Finalist(
                 lab.tree.name(functions),
                 functions,
-                "function" if len(functions) == 1 else "subtree",
+                _kind(functions),
                 Interval(found.gain, found.lo, found.hi),
             )
         )
@@ -230,6 +239,36 @@ def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold
         lab.leave_open(_functions(Probe(entry.items), by_name), entry.reason)
     if finalists.trials is not None:
         publish(lab, finalists.trials)
+
+
+def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], threshold: float) -> None:
+    """One finalist of what nobody looked at, since it is small, and of what was seen to matter, but
+    not enough."""
+    parts = [
+        part
+        for part in lab.known.insensitive
+        if within.issuperset(part.functions)
+        and (
+            part.reason in ("cannot_matter", "diffuse_remainder")
+            or (part.reason == "measured" and _matters(lab, trials, frozenset(part.functions)))
+        )
+    ]
+    bound = sum(part.gain_upper95 for part in parts)
+    if bound < threshold:
+        return
+    functions = frozenset(target for part in parts for target in part.functions)
+    name = lab.tree.name(functions)
+    lab.reopen(functions)
+    lab.finalists.members.append(
+        Finalist(name, functions, _kind(functions), Interval(bound / MASS_MARGIN, 0.0, bound))
+    )
+
+
+def _matters(lab: Lab, trials: Trials, functions: frozenset[str]) -> bool:
+    """Whether slowing them was seen to lower throughput."""
+    arm = Arm(functions, probe_dose(lab, functions))
+    bounds = trials.bounds(arm, ALPHA, lab.settings.threshold) if trials.count(arm) else None
+    return bounds is not None and bounds.lo > 0.0
 
 
 def publish(lab: Lab, trials: Trials) -> None:

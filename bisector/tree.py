@@ -61,6 +61,11 @@ class Tree:
         for target in targets:
             self._paths[target] = _path(target, packages, names)
 
+    def within(self, targets: frozenset[str]) -> Tree:
+        """The tree that has only these functions to slow."""
+        chosen = [function for target, function in self.functions.items() if target in targets]
+        return Tree(chosen, beside=self._paths)
+
     def path(self, target: str) -> tuple[str, ...]:
         """From `*:*` down to the function itself."""
         return self._paths[target]

@@ -29,6 +29,12 @@ def test_a_target_that_ends_too_soon_to_hold_five_has_shorter_ones():
     assert short.window(0.0, is_first=True) == short.stretch(0.0)
 
 
+def test_where_nothing_waits_only_the_first_windows_are_long():
+    busy = Lengths(busy=True)
+    assert busy.window(1.0).units < busy.stretch(1.0).units
+    assert busy.window(0.0, is_first=True) == Lengths().window(0.0, is_first=True)
+
+
 def test_what_was_measured_is_let_pass_after_a_switch_instead_of_a_guess():
     assert Lengths(lanes=4, settle=3).window(0.0).settle == 3
 

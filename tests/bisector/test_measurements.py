@@ -135,6 +135,24 @@ def test_a_part_of_the_delays_that_surely_changes_cpu_time_is_enough_to_compare_
     assert not known.is_same_work(CODE)
 
 
+@pytest.mark.parametrize(
+    ("lanes", "more_work", "same"), [(1, 0.12, True), (1, -0.12, False), (2, 0.12, False)]
+)
+def test_what_a_single_lane_computes_more_when_slowed_is_what_slowing_costs(
+    lanes: int, more_work: float, same: bool
+) -> None:
+    """Nobody waits for slowed code there, and so nobody asks more often whether it is done."""
+    known, rng = learnt(), random.Random(7)
+    known.lanes = lanes
+    for block in range(1, 40):
+        for delay_s in (0.0, 0.2):
+            more = disturbed(rng)
+            cpu_s = CPU0 + more + more_work * (delay_s > 0.0)
+            delays_s = {"m:f": delay_s} if delay_s else None
+            known.learn(block, T0 + (more + delay_s) / UNITS, cpu_s, delays_s, of_lanes=True)
+    assert known.is_same_work(frozenset({"m:f"})) is same
+
+
 def test_code_that_was_never_slowed_is_not_seen_to_do_the_same_work() -> None:
     known = learnt()
     stage(known)

@@ -62,6 +62,16 @@ def test_units_and_remainder_partition_the_functions(
     assert all(mass.get(t, 0.0) < threshold for t in rest)
 
 
+def test_units_within_a_part_of_the_tree_are_of_that_part_alone() -> None:
+    tree = Tree([function("a:f"), function("a:g"), function("a:h")])
+    part = tree.within(frozenset({"a:g", "a:h"}))
+    units, rest = part.units({"a:g": 0.06, "a:h": 0.06}, 0.1)
+    assert [(unit.name, unit.functions) for unit in units] == [("a:g, a:h", ("a:g", "a:h"))]
+    whole, _ = tree.units({"a:f": 0.5, "a:g": 0.06, "a:h": 0.06}, 0.1)
+    assert [unit.name for unit in whole] == ["a:f"]
+    assert rest == []
+
+
 def test_what_cannot_be_slowed_is_not_covered_by_a_name() -> None:
     tree = Tree([function("a:f"), function("a:g")], beside=["b:loop"])
     assert tree.name(["a:f", "a:g"]) == "a:*"
