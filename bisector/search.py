@@ -250,7 +250,7 @@ def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], thresh
         if within.issuperset(part.functions)
         and (
             part.reason in ("cannot_matter", "diffuse_remainder")
-            or (part.reason == "measured" and _matters(lab, trials, frozenset(part.functions)))
+            or (part.reason == "measured" and _matters(lab, trials, part, threshold))
         )
     ]
     bound = sum(part.gain_upper95 for part in parts)
@@ -264,10 +264,11 @@ def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], thresh
     )
 
 
-def _matters(lab: Lab, trials: Trials, functions: frozenset[str]) -> bool:
-    """Whether slowing them was seen to lower throughput."""
+def _matters(lab: Lab, trials: Trials, part: Pruned, threshold: float) -> bool:
+    """Whether slowing it was seen to lower throughput, though by less than ``threshold``."""
+    functions = frozenset(part.functions)
     arm = Arm(functions, probe_dose(lab, functions))
-    bounds = trials.bounds(arm, ALPHA, lab.settings.threshold) if trials.count(arm) else None
+    bounds = trials.bounds(arm, ALPHA, threshold) if trials.count(arm) else None
     return bounds is not None and bounds.lo > 0.0
 
 

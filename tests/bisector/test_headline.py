@@ -37,6 +37,13 @@ def test_python_bound_names_the_largest_its_gain_and_what_the_rest_is_worth():
     )
 
 
+def test_where_nothing_is_left_no_bound_is_given_for_it():
+    known = answers.PYTHON_BOUND
+    all_of_it = replace(known.certificate, complement_gain_upper95=0.0, complement_drop_upper95=0.0)
+    text = says(replace(known, certificate=all_of_it))
+    assert text.endswith("There is no other Python that could be slowed.")
+
+
 def test_giving_up_with_budget_left_says_why_and_does_not_blame_the_budget():
     given_up = replace(
         answers.OUT_OF_BUDGET, certificate=Certificate(notes=("no part was found that does",))
