@@ -12,11 +12,12 @@ moment (discovery), and from then on it runs undisturbed but for what each windo
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import replace
 from statistics import median
 from typing import Any
 
+from bisector.backlog import Backlog
 from bisector.discovery import MOST_DISTURBED, Discovery
 from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
@@ -87,6 +88,7 @@ class LiveExecutor(TargetExecutor):
         measured with."""
         self._work_s: deque[float] = deque(maxlen=RECENT)
         """CPU seconds per unit in undelayed windows, the latest."""
+        self._backlog = Backlog()
         self._computed = 0.0
         """CPU seconds per second in the latest of them."""
 
@@ -171,6 +173,9 @@ class LiveExecutor(TargetExecutor):
         is_first = request.purpose in ("discard", "baseline")
         shape = self._lengths.window(request.dose, is_first)
         window = run.measure(doses, request.targets, shape)
+        if self._lanes > 1:
+            usual = self._usual_calls(request.targets)
+            window = self._backlog.let_pass(run, window, usual, request.targets, shape)
         self._strained_s = window.wall_s if request.dose > COARSE else 0.0
         self._usual = self._usual if doses else window
         for error in run.errors:
@@ -208,14 +213,10 @@ class LiveExecutor(TargetExecutor):
         if placed:
             longest_s = longest_delay_s(placed.time_per_unit_s)
             slowed = slowed_by_watching(placed, request, longest_s, self._slower)
-        expected = {
-            function.target: function.calls * window.units
-            for function in (placed.functions if placed else ())
-            if function.target in window.delivered
-        }
+        usual_calls = self._usual_calls(window.delivered)
         delivered = {}
         for target, each in window.delivered.items():
-            usual = expected.get(target, 0.0)
+            usual = usual_calls.get(target, 0.0) * window.units
             calls = usual if 0.0 < usual < FEW_CALLS else each.calls
             added_ns = calls * slowed.get(target, 0.0) * 1e9
             delivered[target] = replace(
@@ -225,6 +226,11 @@ class LiveExecutor(TargetExecutor):
                 spun_ns=None if each.spun_ns is None else each.spun_ns + added_ns,
             )
         return delivered
+
+    def _usual_calls(self, targets: Container[str]) -> dict[str, float]:
+        """Of these functions, for each unit."""
+        functions = self._discovery.functions if self._discovery else ()
+        return {f.target: f.calls for f in functions if f.target in targets}
 
     def _universe_for(self, request: RunRequest) -> Universe:
         universe = self._universes.get(request.waits)
@@ -243,10 +249,14 @@ class LiveExecutor(TargetExecutor):
 
     @property
     def _lengths(self) -> Lengths:
-        found = self._discovery
-        lanes = min(max(found.lanes, 1), MOST_LANES) if found else 1
+        lanes = self._lanes
         busy = lanes == 1 and bool(self._unit_s) and self._computed >= BUSY
         return Lengths(lanes, self._settling.units, self._run_units, self._unit_s, busy)
+
+    @property
+    def _lanes(self) -> int:
+        found = self._discovery
+        return min(max(found.lanes, 1), MOST_LANES) if found else 1
 
     @property
     def _discovery(self) -> Discovery | None:

@@ -28,6 +28,11 @@ SURE_RUNS = 8
 """Runs that make a gain hardly above ``--min-gain`` believed: noise that looked small may not be,
 and a search for what is not there is dear."""
 
+PLAINLY = 4.0
+"""Times ``--min-gain`` that the coarse dose has to show before that where the small one shows more
+than its part of it: both are compared with the same undelayed runs, and those may have been fast.
+"""
+
 VAIN_BLOCKS, VAIN_SE = 8, 3.0
 """Blocks after which a coarse dose that leads nowhere is given up, though it may still do, if what
 it shows is so many standard errors."""
@@ -140,6 +145,9 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
     larger = both.points((high,)) if both.count(high) else []
     response = respond([*trials.points((low,)), *larger])
     sure = _is_sure(lab, trials, low)
+    hardly = at_high is None or at_high.lo < PLAINLY * least
+    if response.shape == "sublinear" and hardly and trials.count(low) < SURE_RUNS:
+        return None
     if response.shape == "threshold":
         # Convex: what the small dose shows is an upper bound, so it must be clear by itself, and
         # more than what a hinge inside the small dose would leave of it.

@@ -273,6 +273,23 @@ def test_two_quiet_blocks_do_not_make_a_paced_program_sensitive() -> None:
     assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
 
 
+class FastAtFirst(Program):
+    """A hidden program whose first undelayed runs beside slowed ones happened to be fast."""
+
+    def run(self, request: RunRequest) -> RunObserved:
+        observed = super().run(request)
+        fast = request.purpose == "search" and not request.targets and self.runs <= 13
+        if not fast or observed.time_per_unit_s is None:
+            return observed
+        return replace(observed, time_per_unit_s=0.985 * observed.time_per_unit_s)
+
+
+def test_undelayed_runs_that_were_fast_do_not_make_two_doses_bear_each_other_out() -> None:
+    lanes = {"device": {"m:wait": 6 * MS}, "work": {"m:filter": 1 * MS, "m:take": 0.5 * MS}}
+    result = answer(FastAtFirst(lanes, noise=0.003), exclude=("m:wait",))
+    assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
+
+
 @pytest.mark.parametrize("hidden_ms", [0.05, 3.0])
 def test_time_in_code_that_cannot_be_slowed_ends_it_and_says_so(hidden_ms: float) -> None:
     lanes = {"main": {"m:loop": 6 * MS}, "other": {"m:hidden": hidden_ms * MS}}
