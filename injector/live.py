@@ -33,8 +33,10 @@ _EPOCH, _SWITCH, _EAR = 3, 6, 7
 """Counters of the process in its ledger."""
 
 _WAY_NS = 50_000_000
-_given_up = 0
-"""The switch that took too long to be waited for."""
+"""How long the ear is waited for; in vain, and it is waited for again only twice as long after."""
+
+_known, _again_ns, _pause_ns = 0, 0, _WAY_NS
+"""The switch that is due, when it is waited for again, and how long it was not."""
 
 
 class Live:
@@ -121,13 +123,19 @@ def give_way(counters: memoryview[int]) -> None:
 
     The twin of ``counters_give_way`` in the core.
     """
-    global _given_up
+    global _known, _again_ns, _pause_ns
     number = counters[_SWITCH]
-    if number <= counters[_EPOCH] or number == _given_up or counters[_EAR] in (0, get_ident()):
+    if number <= counters[_EPOCH] or counters[_EAR] in (0, get_ident()):
         return
-    end = monotonic_ns() + _WAY_NS
+    if number != _known:
+        _known, _again_ns, _pause_ns = number, 0, _WAY_NS
+    now = monotonic_ns()
+    if now < _again_ns:
+        return
+    end = now + _WAY_NS
     while counters[_SWITCH] > counters[_EPOCH]:
         if monotonic_ns() > end:
-            _given_up = number
+            _pause_ns *= 2
+            _again_ns = monotonic_ns() + _pause_ns
             return
         sleep(0.00005)

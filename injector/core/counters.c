@@ -45,17 +45,26 @@ counters_slot(const struct counters *counters, PyObject *number)
     return slot > 0 && slot < counters->slots ? slot : 0;
 }
 
-#define WAY_NS 50000000
+#define WAY_NS 50000000 /* of waiting for the ear; in vain, and it is waited for again only later */
 
 void
 counters_give_way(const struct counters *counters)
 {
-    static uint64_t given_up; /* the switch that took too long to be waited for */
+    static uint64_t known;
+    static int64_t again_ns, pause_ns;
     const uint64_t *base = counters->base;
     uint64_t number = base[SWITCH];
-    if (number != given_up && base[EAR] != 0 && base[EAR] != (uint64_t)PyThread_get_thread_ident()
-        && !wait_until_reached(base + EPOCH, base + SWITCH, WAY_NS)) {
-        given_up = number;
+    if (base[EAR] == 0 || base[EAR] == (uint64_t)PyThread_get_thread_ident()) {
+        return;
+    }
+    if (number != known) {
+        known = number;
+        again_ns = 0;
+        pause_ns = WAY_NS;
+    }
+    if (now_ns() >= again_ns && !wait_until_reached(base + EPOCH, base + SWITCH, WAY_NS)) {
+        pause_ns *= 2;
+        again_ns = now_ns() + pause_ns;
     }
 }
 
