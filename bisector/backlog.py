@@ -8,7 +8,7 @@ asks after each window; a window in which that was so is followed by another.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 
 from bisector.live_run import LiveRun
@@ -21,7 +21,7 @@ FEW = 5.0
 """Calls in a window below which it is chance how many there are."""
 
 LAG, LAG_MATTERS = 0.05, 0.25
-"""What calls may differ by, beside one at the edges; the part of the delay that has to concern."""
+"""What calls may differ by, beside one at the edges; what part of the delay has to be theirs."""
 
 
 class Backlog:
@@ -33,28 +33,22 @@ class Backlog:
         waits for them."""
 
     def let_pass(
-        self,
-        run: LiveRun,
-        window: Window,
-        usual: Mapping[str, float],
-        targets: Iterable[str],
-        shape: Shape,
+        self, run: LiveRun, window: Window, usual: Mapping[str, float], shape: Shape
     ) -> Window:
         """This window, or one that follows it, in which no work piles up.
 
         Args:
-            usual: calls per unit of the functions that are slowed, ``targets``.
+            usual: calls per unit of the functions that are slowed.
 
         Raises:
             TargetEnded: it ended before that.
             NotMeasured: there is no progress.
         """
-        targets = tuple(targets)
         for _ in range(MOST_FOLLOWING):
             if not self._late(window, usual):
                 return window
             before_s = window.wall_s
-            window = run.stretch(targets, shape)
+            window = run.stretch(usual, shape)
             window = replace(window, wall_s=before_s + window.wall_s)
         self._leisurely |= self._late(window, usual)
         return window

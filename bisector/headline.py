@@ -111,7 +111,7 @@ def _rest(summary: Summary) -> str:
     if not complete.holds or complete.complement_gain_upper95 is None:
         return ""
     if complete.complement_gain_upper95 == 0.0:
-        return " There is no other Python that could be slowed."
+        return " There was no other Python to slow."
     bound = at_most(complete.complement_gain_upper95)
     return f" All other Python together could gain at most {bound}."
 

@@ -89,8 +89,6 @@ class LiveExecutor(TargetExecutor):
         self._work_s: deque[float] = deque(maxlen=RECENT)
         """CPU seconds per unit in undelayed windows, the latest."""
         self._backlog = Backlog()
-        self._computed = 0.0
-        """CPU seconds per second in the latest of them."""
 
     def run(self, request: RunRequest) -> RunObserved:
         """Carry out one request.
@@ -122,7 +120,6 @@ class LiveExecutor(TargetExecutor):
             self._unit_s = observed.time_per_unit_s
             if observed.own_cpu_s is not None:
                 self._work_s.append(observed.own_cpu_s)
-                self._computed = observed.own_cpu_s / observed.time_per_unit_s
 
     def close(self) -> None:
         """End the target."""
@@ -173,14 +170,14 @@ class LiveExecutor(TargetExecutor):
         is_first = request.purpose in ("discard", "baseline")
         shape = self._lengths.window(request.dose, is_first)
         window = run.measure(doses, request.targets, shape)
+        usual_calls = self._usual_calls(request.targets)
         if self._lanes > 1:
-            usual = self._usual_calls(request.targets)
-            window = self._backlog.let_pass(run, window, usual, request.targets, shape)
+            window = self._backlog.let_pass(run, window, usual_calls, shape)
         self._strained_s = window.wall_s if request.dose > COARSE else 0.0
         self._usual = self._usual if doses else window
         for error in run.errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")
-        delivered = self._delivered(window, request)
+        delivered = self._delivered(window, request, usual_calls)
         time_s = window.time_per_unit_s
         value = 1.0 / time_s
         if run.point.begins:
@@ -202,7 +199,9 @@ class LiveExecutor(TargetExecutor):
             units=window.units,
         )
 
-    def _delivered(self, window: Window, request: RunRequest) -> dict[str, Delivered]:
+    def _delivered(
+        self, window: Window, request: RunRequest, usual_calls: Mapping[str, float]
+    ) -> dict[str, Delivered]:
         """What was counted, with what watching native calls added.
 
         Calls that last longer than windows are in few of them, and their work in all: where less
@@ -213,7 +212,6 @@ class LiveExecutor(TargetExecutor):
         if placed:
             longest_s = longest_delay_s(placed.time_per_unit_s)
             slowed = slowed_by_watching(placed, request, longest_s, self._slower)
-        usual_calls = self._usual_calls(window.delivered)
         delivered = {}
         for target, each in window.delivered.items():
             usual = usual_calls.get(target, 0.0) * window.units
@@ -250,7 +248,7 @@ class LiveExecutor(TargetExecutor):
     @property
     def _lengths(self) -> Lengths:
         lanes = self._lanes
-        busy = lanes == 1 and bool(self._unit_s) and self._computed >= BUSY
+        busy = lanes == 1 and bool(self._work_s) and self._work_s[-1] >= BUSY * self._unit_s
         return Lengths(lanes, self._settling.units, self._run_units, self._unit_s, busy)
 
     @property

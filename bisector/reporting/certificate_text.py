@@ -73,7 +73,7 @@ def _complete(summary: Summary) -> str:
     if part.holds is None or part.complement_drop_upper95 is None:
         return "Complete (everything else does not matter): not tested."
     if part.holds and part.complement_gain_upper95 == 0.0:
-        return "Complete: there is nothing else that could be slowed."
+        return "Complete: there was nothing else to slow."
     worth = spoken(summary.benchmark.metric).costs(part.complement_drop_upper95)
     if part.complement_gain_upper95 is not None:
         worth += f", so it could gain at most {at_most(part.complement_gain_upper95)}"

@@ -34,7 +34,7 @@ class Run:
 
 def passed(backlog, first, *following, usual=USUAL):
     run = Run(*following)
-    found = backlog.let_pass(run, first, usual, tuple(usual), SHAPE)
+    found = backlog.let_pass(run, first, usual, SHAPE)
     return found, len(following) - len(run.windows)
 
 

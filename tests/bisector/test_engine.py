@@ -257,36 +257,33 @@ def test_an_answer_can_be_had_at_any_time() -> None:
         assert isinstance(engine.answer(), Answer)
 
 
-class Paced(Program):
-    """A hidden program in whose first slowed runs something else took a third of a per cent."""
+@dataclass
+class AtFirst(Program):
+    """A hidden program of whose first runs in the search those that are ``slowed``, or those that
+    are not, took ``times`` as long for some other reason."""
+
+    slowed: bool = True
+    times: float = 1.0
+    until: int = 12
 
     def run(self, request: RunRequest) -> RunObserved:
         observed = super().run(request)
-        if not request.targets or self.runs > 12 or observed.time_per_unit_s is None:
+        is_one = request.purpose == "search" and bool(request.targets) is self.slowed
+        if not is_one or self.runs > self.until or observed.time_per_unit_s is None:
             return observed
-        return replace(observed, time_per_unit_s=1.0035 * observed.time_per_unit_s)
+        return replace(observed, time_per_unit_s=self.times * observed.time_per_unit_s)
 
 
 def test_two_quiet_blocks_do_not_make_a_paced_program_sensitive() -> None:
     lanes = {"clock": {"m:wait": 6 * MS}, "work": {"m:filter": 1 * MS, "m:take": 0.5 * MS}}
-    result = answer(Paced(lanes, noise=0.0003), exclude=("m:wait",))
+    result = answer(AtFirst(lanes, noise=0.0003, times=1.0035), exclude=("m:wait",))
     assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
-
-
-class FastAtFirst(Program):
-    """A hidden program whose first undelayed runs beside slowed ones happened to be fast."""
-
-    def run(self, request: RunRequest) -> RunObserved:
-        observed = super().run(request)
-        fast = request.purpose == "search" and not request.targets and self.runs <= 13
-        if not fast or observed.time_per_unit_s is None:
-            return observed
-        return replace(observed, time_per_unit_s=0.985 * observed.time_per_unit_s)
 
 
 def test_undelayed_runs_that_were_fast_do_not_make_two_doses_bear_each_other_out() -> None:
     lanes = {"device": {"m:wait": 6 * MS}, "work": {"m:filter": 1 * MS, "m:take": 0.5 * MS}}
-    result = answer(FastAtFirst(lanes, noise=0.003), exclude=("m:wait",))
+    fast = AtFirst(lanes, noise=0.003, slowed=False, times=0.985, until=13)
+    result = answer(fast, exclude=("m:wait",))
     assert (result.verdict, result.stop_reason) == ("insensitive", "certified")
 
 

@@ -41,7 +41,7 @@ def test_where_nothing_is_left_no_bound_is_given_for_it():
     known = answers.PYTHON_BOUND
     all_of_it = replace(known.certificate, complement_gain_upper95=0.0, complement_drop_upper95=0.0)
     text = says(replace(known, certificate=all_of_it))
-    assert text.endswith("There is no other Python that could be slowed.")
+    assert text.endswith("There was no other Python to slow.")
 
 
 def test_giving_up_with_budget_left_says_why_and_does_not_blame_the_budget():

@@ -309,10 +309,8 @@ def test_what_is_counted_is_copied_inside_the_progress_point_when_that_is_wanted
 
 @each_delayer
 def test_cpu_time_of_units_is_that_of_their_threads_without_delays(make: Any) -> None:
-    view = counters()
     work, step = code_of("work"), code_of("step")
     specs = {work: entry(ns=20_000_000, slot=3), step: (0, 2, 1, False, None, None, None)}
-    tracker = delayer(make, view, lambda code, _: specs[code])
     stop = threading.Event()
 
     def busy_elsewhere() -> None:
@@ -324,20 +322,27 @@ def test_cpu_time_of_units_is_that_of_their_threads_without_delays(make: Any) ->
         while time.thread_time_ns() < end:
             pass
 
-    helper = threading.Thread(target=busy_elsewhere)
-    helper.start()
-    try:
+    def counted() -> int:
+        view = counters()
+        tracker = delayer(make, view, lambda code, _: specs[code])
         tracker.start(step, 0)
         compute(10_000_000)
         tracker.start(work, 0)
         tracker.start(step, 0)
+        own_ns, whole_ns = view[2 * 8 + 4], view[2 * 8 + 1]
+        assert own_ns < 20_000_000
+        assert whole_ns > own_ns + 20_000_000, "that is the whole process"
+        return own_ns
+
+    helper = threading.Thread(target=busy_elsewhere)
+    helper.start()
+    try:
+        # Gaps in a spin that are too short to be looked at count as spun, and are missing here:
+        # the more, the busier the machine is.
+        assert any(counted() >= 9_800_000 for _ in range(5))
     finally:
         stop.set()
         helper.join()
-    own_ns = view[2 * 8 + 4]
-    # Gaps in a spin that are too short to be looked at count as spun, and are missing here.
-    assert 9_000_000 <= own_ns < 20_000_000
-    assert view[2 * 8 + 1] > own_ns + 20_000_000, "that is the whole process"
 
 
 def test_a_tracker_keeps_no_code_alive_and_forgets_it() -> None:
