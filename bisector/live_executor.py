@@ -143,6 +143,11 @@ class LiveExecutor(TargetExecutor):
             except TargetEnded as end:
                 self._ended(end.ended)
                 in_vain += learnt == self._learnt
+            except NotMeasured:
+                # What stands still or does not answer is started again; at once, if it ever worked.
+                self.close()
+                if learnt == self._learnt:
+                    raise
         if not self._unit_s:
             raise NoUnit("it ends before a window of its steady work can be measured")
         raise RunFailed("the program ended in the middle of each window; let it run longer")

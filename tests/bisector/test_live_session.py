@@ -90,8 +90,8 @@ def until(reached, seconds=60.0):
 @measures
 def test_an_endless_program_is_started_once_and_stopped(tmp_path):
     bench = program(tmp_path, 10**9)
-    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "20s")
-    assert code in (0, 3)
+    code, summary, errors = investigate(tmp_path, str(bench), "--budget", "20s")
+    assert code in (0, 3), errors + summary["headline"]
     assert summary["environment"]["mode"] == "live"
     metric = summary["benchmark"]["metric"]
     assert metric["name"] == "__main__:step"
@@ -109,8 +109,8 @@ def test_an_endless_program_is_started_once_and_stopped(tmp_path):
 def test_a_program_that_ends_is_started_again(tmp_path):
     bench = program(tmp_path, 600)
     arguments = (str(bench), "--metric", "progress:__main__:step", "--budget", "20s")
-    code, summary, _ = investigate(tmp_path, *arguments)
-    assert code in (0, 3)
+    code, summary, errors = investigate(tmp_path, *arguments)
+    assert code in (0, 3), errors + summary["headline"]
     assert summary["benchmark"]["metric"]["source"] == "progress:__main__:step"
     assert {entry["target"] for entry in summary["sensitive"]} <= {
         "__main__:compute",
@@ -145,8 +145,8 @@ JOBS = """
 def test_a_marked_unit_is_taken_for_the_unit(tmp_path):
     (tmp_path / "bench.py").write_text(dedent(JOBS))
     # So short a budget that a fifth of it (the share of longer ones) would not find a unit.
-    code, summary, _ = investigate(tmp_path, "bench.py", "--budget", "6s")
-    assert code in (0, 3)
+    code, summary, errors = investigate(tmp_path, "bench.py", "--budget", "6s")
+    assert code in (0, 3), errors + summary["headline"]
     metric = summary["benchmark"]["metric"]
     assert metric["name"] == "bisector.mark:job"
     assert "the program marks it" in metric["source"]
@@ -159,8 +159,8 @@ def test_a_latency_of_jobs_side_by_side_is_measured_and_shared_out(tmp_path):
     without that work next to nothing."""
     (tmp_path / "bench.py").write_text(dedent(JOBS))
     arguments = ("bench.py", "--metric", "latency:job", "--budget", "25s")
-    code, summary, _ = investigate(tmp_path, *arguments)
-    assert code in (0, 3)
+    code, summary, errors = investigate(tmp_path, *arguments)
+    assert code in (0, 3), errors + summary["headline"]
     metric = summary["benchmark"]["metric"]
     assert (metric["unit"], metric["higher_is_better"]) == ("s", False)
     assert "in flight" in metric["source"]
@@ -172,18 +172,36 @@ def test_a_latency_of_jobs_side_by_side_is_measured_and_shared_out(tmp_path):
     assert found["own_cpu_ns_per_unit"] / 1e9 < 1.3 * summary["baseline"]["time_per_unit_s"]
 
 
+@pytest.mark.parametrize("steps", [100, 1500])
+def test_one_that_stands_still_is_started_again(tmp_path, steps):
+    """Before it is known what it does, and in the middle of a window."""
+    bench = program(tmp_path, 10**9)
+    bench.write_text(
+        bench.read_text().replace(
+            "        step()",
+            f"        step()\n        if _ == {steps} and len(open('began').readlines()) == 1:\n"
+            "            time.sleep(1000)",
+        )
+    )
+    code, summary, errors = investigate(
+        tmp_path, str(bench), "--metric", "progress:__main__:step", "--budget", "12s"
+    )
+    assert code in (0, 3), errors + summary["headline"]
+    assert len(pids(tmp_path, "began")) == 2
+
+
 def test_one_that_ignores_being_stopped_is_killed(tmp_path):
     bench = program(tmp_path, 10**9, "signal.signal(signal.SIGTERM, signal.SIG_IGN)")
-    code, _, _ = investigate(tmp_path, str(bench), "--budget", "6s")
-    assert code in (0, 3)
+    code, summary, errors = investigate(tmp_path, str(bench), "--budget", "6s")
+    assert code in (0, 3), errors + summary["headline"]
     assert not any(map(is_alive, pids(tmp_path, "began")))
 
 
 def test_a_script_without_a_unit_is_measured_in_runs_and_it_is_said(tmp_path):
     bench = tmp_path / "bench.py"
     bench.write_text("import time\ntotal = 0\nfor i in range(4_000_000):\n    total += i\n")
-    code, summary, _ = investigate(tmp_path, str(bench), "--budget", "6s")
-    assert code in (0, 3)
+    code, summary, errors = investigate(tmp_path, str(bench), "--budget", "6s")
+    assert code in (0, 3), errors + summary["headline"]
     assert summary["environment"]["mode"] == "runs"
     assert summary["benchmark"]["metric"]["name"] == "time"
     assert any("in whole runs, not in windows" in warning for warning in summary["warnings"])
