@@ -8,6 +8,7 @@ made from this and from nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
 SLOWED_BY_SITES = ("frame_eval",)
@@ -190,11 +191,13 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
     room = time_per_unit_s - sum(f.wait_s + f.nogil_s for f in discovery.functions)
     if discovery.lanes == 1 and room > 0.0:
         excess = max(excess, cpu / room)
-    return replace(
-        slowed(discovery, 1.0 / excess),
-        warnings=warnings,
-        usual_cpu_s=usual_cpu_s and usual_cpu_s / excess,
-    )
+    if excess != 1.0:
+        functions = _with_cpu(discovery, lambda target, line: (1.0 / excess, 1.0))
+        discovery = replace(discovery, functions=functions)
+    together_s = discovery.gil_s + discovery.nogil_s
+    if usual_cpu_s and together_s > 0.0:
+        usual_cpu_s *= (discovery.gil_s / excess + discovery.nogil_s) / together_s
+    return replace(discovery, warnings=warnings, usual_cpu_s=usual_cpu_s)
 
 
 def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -> Discovery:
@@ -210,70 +213,113 @@ def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -
     # What watching costs takes longer on slow processors as well.
     foreseen_s = usual_s * discovery.cpu_units + discovery.watching_s
     factor = foreseen_s / max(cpu_s, 1e-9)
-    if discovery.gil_s > 0.0:  # all own times together are no more than all CPU time
-        left_s = usual_s * discovery.cpu_units - discovery.nogil_s
-        factor = min(factor, left_s / discovery.gil_s)
-    factor = min(max(factor, 1.0 / MOST_DISTURBED), MOST_DISTURBED)
-    functions = slowed(discovery, factor).functions
-    return replace(discovery, functions=functions, gil_s=factor * discovery.gil_s)
+    together_s = discovery.gil_s + discovery.nogil_s
+    if together_s > 0.0:  # which is no more than all CPU time
+        factor = min(factor, usual_s * discovery.cpu_units / together_s)
+    return slowed(discovery, min(max(factor, 1.0 / MOST_DISTURBED), MOST_DISTURBED))
 
 
 def slowed(discovery: Discovery, slower: float) -> Discovery:
-    """The same with CPU times as they are on processors so many times slower."""
+    """The same with own times as they are on processors so many times slower."""
     if slower == 1.0:
         return discovery
-    functions = tuple(
-        _with_cpu(function, {code.line: slower for code in function.codes})
-        for function in discovery.functions
+    return replace(
+        discovery,
+        functions=_with_cpu(discovery, lambda target, line: (slower, slower)),
+        gil_s=slower * discovery.gil_s,
+        nogil_s=slower * discovery.nogil_s,
     )
-    return replace(discovery, functions=functions)
 
 
 def timed_by(placed: Discovery, bare: Discovery) -> Discovery:
     """What one run says of places, with the CPU times of a run that did not look for them.
 
-    Code that computes without the GIL for most of its time is timed by the average of the others:
-    which of its time that was, the other run does not know.
+    Looking slows bytecode. Code that computes without the GIL for most of its time is not slowed by
+    it, but the other run may have had faster or slower processors; what of its time holds the GIL
+    is timed by the average of the rest.
     """
     known = {function.target: function for function in bare.functions}
-    factors: dict[tuple[str, int], float] = {}
-    timed_s, was_s = 0.0, 0.0
+    cpu_s: dict[tuple[str, int], float] = {}
+    """By the other run, of as many calls."""
     for function in placed.functions:
         other = known.get(function.target)
-        if other is None or not (other.calls_total > 0.0 and function.calls_total > 0.0):
-            continue
-        calls = function.calls_total / other.calls_total
-        cpu_s = {code.line: sum(code.spent_s[:2]) * calls for code in other.codes}
+        if other and other.calls_total > 0.0 and function.calls_total > 0.0:
+            calls = function.calls_total / other.calls_total
+            cpu_s |= {(other.target, c.line): sum(c.spent_s[:2]) * calls for c in other.codes}
+    factors: dict[tuple[str, int], float] = {}
+    native: dict[tuple[str, int], tuple[float, float]] = {}
+    timed_s, was_s = 0.0, 0.0
+    for function in placed.functions:
         for code in function.codes:
+            key = function.target, code.line
             gil_s, nogil_s, _ = code.spent_s
-            if gil_s > nogil_s and code.line in cpu_s:
-                factor = (cpu_s[code.line] - nogil_s) / gil_s
-                factor = min(1.0, max(1.0 / MOST_SLOWED, factor))
-                factors[function.target, code.line] = factor
+            if key in cpu_s and gil_s > nogil_s:
+                factor = (cpu_s[key] - nogil_s) / gil_s
+                factors[key] = factor = min(1.0, max(1.0 / MOST_SLOWED, factor))
                 timed_s += factor * gil_s
                 was_s += gil_s
+            elif key in cpu_s and nogil_s > 0.0:
+                native[key] = gil_s, nogil_s
     average = timed_s / was_s if was_s > 0.0 else 1.0
-    functions = []
-    for function in placed.functions:
-        lines = {c.line: factors.get((function.target, c.line), average) for c in function.codes}
-        codes = tuple(replace(c, slowed=1.0 / lines[c.line] - 1.0) for c in function.codes)
-        functions.append(_with_cpu(replace(function, codes=codes), lines))
-    taken_s = (bare.gil_s + bare.nogil_s) * placed.cpu_units / bare.cpu_units
-    gil_s = max(taken_s - placed.nogil_s, 0.0)
-    return replace(placed, functions=tuple(functions), gil_s=gil_s, usual_cpu_s=bare.usual_cpu_s)
-
-
-def _with_cpu(function: Function, factors: dict[int, float]) -> Function:
-    """The CPU time of its code that holds the GIL, by first line, times a factor."""
-    before_s = sum(code.spent_s[0] for code in function.codes)
-    codes = tuple(
-        replace(
-            code,
-            sites=tuple(replace(s, gil_s=s.gil_s * factors[code.line]) for s in code.sites),
+    speeds = {
+        key: min(
+            max((cpu_s[key] - average * gil_s) / nogil_s, 1.0 / MOST_DISTURBED), MOST_DISTURBED
         )
-        for code in function.codes
+        for key, (gil_s, nogil_s) in native.items()
+    }
+    functions = tuple(
+        replace(
+            function,
+            codes=tuple(
+                replace(code, slowed=1.0 / factors.get((function.target, code.line), average) - 1.0)
+                for code in function.codes
+            ),
+        )
+        for function in _with_cpu(
+            placed, lambda *key: (factors.get(key, average), speeds.get(key, 1.0))
+        )
     )
-    if before_s > 0.0:
-        share = sum(code.spent_s[0] for code in codes) / before_s
-        function = replace(function, gil_s=function.gil_s * share)
-    return replace(function, codes=codes)
+    nogil_s = placed.nogil_s + sum(
+        (speeds[key] - 1.0) * was_s for key, (_, was_s) in native.items()
+    )
+    taken_s = (bare.gil_s + bare.nogil_s) * placed.cpu_units / bare.cpu_units
+    return replace(
+        placed,
+        functions=functions,
+        gil_s=max(taken_s - nogil_s, 0.0),
+        nogil_s=nogil_s,
+        usual_cpu_s=bare.usual_cpu_s,
+    )
+
+
+def _with_cpu(
+    discovery: Discovery, factors: Callable[[str, int], tuple[float, float]]
+) -> tuple[Function, ...]:
+    """The functions with the CPU time of each piece of code, by its target and first line, times
+    factors: of what holds the GIL, and of what does not."""
+    return tuple(
+        _scaled(function, {c.line: factors(function.target, c.line) for c in function.codes})
+        for function in discovery.functions
+    )
+
+
+def _scaled(function: Function, factors: dict[int, tuple[float, float]]) -> Function:
+    codes = []
+    for code in function.codes:
+        gil, nogil = factors[code.line]
+        sites = (
+            replace(site, gil_s=site.gil_s * gil, nogil_s=site.nogil_s * nogil)
+            for site in code.sites
+        )
+        codes.append(replace(code, sites=tuple(sites)))
+    return replace(
+        function,
+        codes=tuple(codes),
+        gil_s=function.gil_s * _ratio(codes, function.codes, 0),
+        nogil_s=function.nogil_s * _ratio(codes, function.codes, 1),
+    )
+
+
+def _ratio(codes: Iterable[CodeProfile], before: Iterable[CodeProfile], state: int) -> float:
+    was_s = sum(code.spent_s[state] for code in before)
+    return sum(code.spent_s[state] for code in codes) / was_s if was_s > 0.0 else 1.0

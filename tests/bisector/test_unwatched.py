@@ -17,15 +17,21 @@ from bisector.discovery import (
 )
 
 
-def function(target: str, gil_s: float, wait_s: float = 0.0) -> Function:
-    site = SiteProfile("entry", 0, 1.0, gil_s, 0.0, wait_s)
-    return Function(target, "x.py", 1, 1.0, gil_s, 0.0, wait_s, (CodeProfile(1, (site,)),), 1.0)
+def function(target: str, gil_s: float, wait_s: float = 0.0, nogil_s: float = 0.0) -> Function:
+    code = CodeProfile(1, (SiteProfile("entry", 0, 1.0, gil_s, nogil_s, wait_s),))
+    return Function(target, "x.py", 1, 1.0, gil_s, nogil_s, wait_s, (code,), 1.0)
 
 
 def gil(found: Discovery) -> dict[str, float]:
     for entry in found.functions:
         assert entry.codes[0].sites[0].gil_s == pytest.approx(entry.gil_s)
     return {entry.target: entry.gil_s for entry in found.functions}
+
+
+def nogil(found: Discovery) -> dict[str, float]:
+    for entry in found.functions:
+        assert entry.codes[0].sites[0].nogil_s == pytest.approx(entry.nogil_s)
+    return {entry.target: entry.nogil_s for entry in found.functions}
 
 
 SLOWED = Discovery(
@@ -79,6 +85,15 @@ def test_a_look_in_a_moment_of_fast_processors_says_how_long_things_usually_take
     assert gil(found) == pytest.approx({"m:a": 3e-3})
 
 
+def test_so_does_native_code() -> None:
+    look = Discovery(
+        (function("m:zlib", 1e-3, nogil_s=3e-3),), gil_s=10e-3, nogil_s=30e-3, cpu_units=10.0
+    )
+    found = at_speed(look, cpu_s=10 * 4e-3, usual_s=2e-3)
+    assert (gil(found), nogil(found)) == ({"m:zlib": 0.5e-3}, {"m:zlib": 1.5e-3})
+    assert (found.gil_s, found.nogil_s) == pytest.approx((5e-3, 15e-3))
+
+
 def test_looks_of_different_length_are_compared_by_the_unit() -> None:
     placed = Discovery((function("m:loop", 9e-3),), gil_s=60 * 9e-3, cpu_units=60.0)
     bare = Discovery((function("m:loop", 3e-3),), gil_s=20 * 3e-3, cpu_units=20.0)
@@ -94,15 +109,34 @@ def test_times_are_compared_call_by_call() -> None:
 
 
 def test_what_the_other_run_cannot_time_takes_the_average_of_the_rest() -> None:
-    zlib = replace(
-        function("m:zlib", 1e-3),
-        nogil_s=8e-3,
-        codes=(CodeProfile(1, (SiteProfile("entry", 0, 1.0, 1e-3, 8e-3, 0.0),)),),
+    placed = Discovery(
+        (function("m:loop", 6e-3), function("m:zlib", 1e-3, nogil_s=8e-3), function("m:once", 4e-3))
     )
-    placed = Discovery((function("m:loop", 6e-3), zlib, function("m:once", 4e-3)))
-    bare = Discovery((function("m:loop", 3e-3), function("m:zlib", 12e-3)))
+    bare = Discovery((function("m:loop", 3e-3), function("m:zlib", 8.5e-3)))
     found = timed_by(placed, bare)
     assert gil(found) == pytest.approx({"m:loop": 3e-3, "m:zlib": 0.5e-3, "m:once": 2e-3})
+    assert nogil(found)["m:zlib"] == pytest.approx(8e-3)
+
+
+def test_native_code_takes_as_long_as_on_the_processors_of_the_other_run() -> None:
+    """Looked at in a moment of fast processors, and then in a slow one."""
+    placed = Discovery((function("m:zlib", 0.1e-3, nogil_s=5e-3),), gil_s=0.1e-3, nogil_s=5e-3)
+    bare = Discovery((function("m:zlib", 7.6e-3),), gil_s=7.6e-3, usual_cpu_s=7.6e-3)
+    found = timed_by(placed, bare)
+    assert nogil(found) == pytest.approx({"m:zlib": 7.5e-3})
+    assert (found.gil_s, found.nogil_s) == pytest.approx((0.1e-3, 7.5e-3))
+    assert found.usual_cpu_s == 7.6e-3
+
+
+def test_own_times_and_what_is_usual_are_for_processors_of_the_same_speed() -> None:
+    """All of it once more on faster processors: what is usual becomes less by as much as all own
+    times together do, and not by what the part that holds the GIL does."""
+    look = Discovery(
+        (function("m:zlib", 1e-3, nogil_s=6e-3),), gil_s=1e-3, nogil_s=6e-3, usual_cpu_s=7e-3
+    )
+    found = unwatched(look, 10e-3, cpu_s=6.25e-3)
+    assert gil(found) == pytest.approx({"m:zlib": 0.25e-3})
+    assert found.usual_cpu_s == pytest.approx(6.25e-3)
 
 
 @pytest.mark.parametrize(("timed_s", "expected_s"), [(9e-3, 6e-3), (0.1e-3, 1.2e-3)])
