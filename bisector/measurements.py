@@ -23,6 +23,10 @@ TREND_RUNS = 12
 variance it has to explain, and how many runs there have to be."""
 
 
+PLAINLY_SE = 2.0
+"""Standard errors by which runs take more CPU time than undelayed ones where that is plain."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     arm: Hashable
@@ -142,6 +146,7 @@ class Measurements:
         """With what disturbed each run taken out, and the doubt about that in the covariance."""
         measured, disturbance = self._as_measured(), self._disturbance
         others = {run.arm for run in self._runs if not self._can_be_adjusted(run)} - {CONTROL}
+        others |= self._computing_more()
         times, excess = [], []
         for run in self._runs:
             excess_s = 0.0 if run.cpu_s is None else disturbance.excess_s(run.cpu_s)
@@ -155,6 +160,19 @@ class Measurements:
         of_slope = np.array(of_arm) * disturbance.slope_se / disturbance.slope
         found = replace(found, covariance=found.covariance + np.outer(of_slope, of_slope))
         return _with_effects_of(measured, found, others)
+
+    def _computing_more(self) -> set[Hashable]:
+        """Arms whose runs plainly take more CPU time than undelayed ones, delays apart. In one lane
+        that is what delaying costs beyond what was counted; among many it may be where nothing
+        waits for it, and to take it out would hide what the delays do."""
+        if self._disturbance.lanes == 1:
+            return set()
+        rows = [(r.arm, r.block, math.log(r.cpu_s)) for r in self._runs if r.cpu_s is not None]
+        if CONTROL not in {arm for arm, _, _ in rows}:
+            return set()
+        found = fit(rows, 0.0, 0.0)
+        more = {arm: found.effect(arm) for arm in found.arms if arm != CONTROL}
+        return {arm for arm, effect in more.items() if effect.value > PLAINLY_SE * effect.se}
 
     def _can_be_adjusted(self, run: _Run) -> bool:
         return run.cpu_s is not None and self._disturbance.is_same_work(run.targets)

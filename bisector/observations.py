@@ -89,12 +89,17 @@ class RunObserved:
     def own_cpu_s(self) -> float | None:
         """CPU time of a unit without that of its delays; None where either is unknown, or it was
         stopped."""
-        spun = [delivered.spun_ns for delivered in self.delivered.values()]
         if self.lane_cpu_s is not None:
             return self.lane_cpu_s / self.units
-        if self.cpu_s is None or self.status != "ok" or None in spun:
+        if self.cpu_s is None or self.status != "ok" or self.spun_s is None:
             return None
-        return (self.cpu_s - sum(ns for ns in spun if ns is not None) / 1e9) / self.units
+        return (self.cpu_s - self.spun_s) / self.units
+
+    @property
+    def spun_s(self) -> float | None:
+        """CPU time of its delays; None where unknown."""
+        spun = [delivered.spun_ns for delivered in self.delivered.values()]
+        return None if None in spun else sum(filter(None, spun)) / 1e9
 
 
 def effort(run: RunObserved) -> float:

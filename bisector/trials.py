@@ -128,8 +128,9 @@ class OwnTime:
     def expected_s(self, delivered: Mapping[str, Delivered], dose: float) -> float:
         """What a dose of 1 adds to the calls that were made in a run slowed by ``dose``.
 
-        Waits among other code shrink when that is slowed, and are not always foreseen: what was not
-        waited was not there to be slowed, and does not make the dose of the rest smaller.
+        Waits among other code shrink when that is slowed, or grow where they wait for it, and are
+        not always foreseen: what was not waited was not there to be slowed and does not make the
+        dose of the rest smaller, and what was waited longer does not make it larger.
         """
         total = 0.0
         for target, counted in delivered.items():
@@ -137,7 +138,7 @@ class OwnTime:
             own = self._by_now(target, per_call_s) * counted.calls
             if len(delivered) > 1 and (waiting := self._waiting.get(target, 0.0)) > 0.0:
                 worked = own - waiting * per_call_s * counted.calls
-                own = min(own, max(worked, counted.delayed_ns / 1e9 / max(dose, 1e-12)))
+                own = max(worked, counted.delayed_ns / 1e9 / max(dose, 1e-12))
             total += own
         return total
 
@@ -166,7 +167,9 @@ class Trials:
         if arm is None:
             self.measurements.add(CONTROL, block, time_s, observed.own_cpu_s)
             return
-        delay_s = sum(each.delayed_ns for each in observed.delivered.values()) / 1e9
+        delay_s = observed.spun_s
+        if delay_s is None:
+            delay_s = sum(each.delayed_ns for each in observed.delivered.values()) / 1e9
         self.measurements.add(
             *(arm, block, time_s, observed.own_cpu_s, arm.targets), delay_s / observed.units
         )

@@ -54,8 +54,8 @@ PROGRAMS = {
     ),
     "two_stage_threads": Program(TESTS / "cases" / "two_stage_threads.py", ("unequal",), "threads"),
     "single_threaded": Program(TESTS / "cases" / "single_threaded.py", (), "a step loop"),
-    "richards": Program(LOOP, ("richards", "5"), "CPU-bound, many small functions"),
-    "deltablue": Program(LOOP, ("deltablue", "40"), "CPU-bound, many small functions"),
+    "richards": Program(LOOP, ("richards", "20"), "CPU-bound, many small functions", ("10000",)),
+    "deltablue": Program(LOOP, ("deltablue", "160"), "CPU-bound, many small functions", ("10000",)),
 }
 
 

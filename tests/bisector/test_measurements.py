@@ -109,6 +109,17 @@ def test_hidden_code_that_makes_another_lane_poll_less_is_compared_as_measured()
     assert seen.se > 0.7 * plain.se
 
 
+@pytest.mark.parametrize(("lanes", "expected"), [(4, 0.0), (1, -0.012)])
+def test_what_slowed_runs_plainly_compute_more_is_taken_out_in_a_single_lane_alone(
+    lanes: int, expected: float
+) -> None:
+    """Among many lanes nothing may wait for it."""
+    known = learnt()
+    known.lanes = lanes
+    effect = stage(known, felt=0.0, less_work=-0.012, blocks=300).fit().effect("arm")
+    assert effect.value == pytest.approx(expected, abs=0.004)
+
+
 def test_what_delays_do_to_cpu_time_is_learnt_from_all_runs_that_slowed_the_code() -> None:
     known, rng = learnt(), random.Random(5)
     stage(known)

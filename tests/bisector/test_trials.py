@@ -33,6 +33,10 @@ def test_waits_that_shrank_do_not_make_the_dose_of_the_rest_smaller() -> None:
     assert dose_of({"m:work": 0.05, "m:wait": 0.0}, 0.25) == pytest.approx(0.25)
 
 
+def test_waits_that_grew_do_not_make_the_dose_of_the_rest_larger() -> None:
+    assert dose_of({"m:work": 0.05, "m:wait": 0.4}, 0.25) == pytest.approx(0.25)
+
+
 def test_a_wait_alone_has_the_dose_it_was_given() -> None:
     assert dose_of({"m:wait": 0.1}, 0.25) == pytest.approx(0.125)
 

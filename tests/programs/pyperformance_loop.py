@@ -30,7 +30,7 @@ def load(name: str) -> ModuleType:
 
 def main() -> None:
     """Run it for a fixed number of rounds."""
-    name, rounds = sys.argv[1], int(sys.argv[2])
+    name, rounds = sys.argv[1], int(sys.argv[-1])
     module = load(name)
     begin = time.perf_counter()
     if name == "richards":
