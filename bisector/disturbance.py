@@ -14,7 +14,8 @@ code is delayed: then CPU time differs by up to the delays themselves, and what 
 is the effect that is looked for. So it is used only for code whose delays are seen, over all runs
 of the investigation, not to do that. Where there is a single lane, and its own CPU time is known,
 code may ask less often but not more often: there what slowed runs take more is what delaying costs
-beyond what was counted, and is taken out as well.
+beyond what was counted, and is taken out as well. Among many lanes it may be where nothing waits
+for it: arms that plainly take more there are compared as measured (`bisector.measurements`).
 """
 
 from __future__ import annotations

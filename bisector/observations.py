@@ -91,9 +91,10 @@ class RunObserved:
         stopped."""
         if self.lane_cpu_s is not None:
             return self.lane_cpu_s / self.units
-        if self.cpu_s is None or self.status != "ok" or self.spun_s is None:
+        spun_s = self.spun_s
+        if self.cpu_s is None or self.status != "ok" or spun_s is None:
             return None
-        return (self.cpu_s - self.spun_s) / self.units
+        return (self.cpu_s - spun_s) / self.units
 
     @property
     def spun_s(self) -> float | None:

@@ -37,6 +37,21 @@ def test_waits_that_grew_do_not_make_the_dose_of_the_rest_larger() -> None:
     assert dose_of({"m:work": 0.05, "m:wait": 0.4}, 0.25) == pytest.approx(0.25)
 
 
+def test_what_a_window_was_delayed_by_on_cpu_evens_it_out_and_not_how_long_waits_were() -> None:
+    trials, arm = Trials(OWN), Arm(frozenset(("m:work", "m:wait")), 0.25)
+    for block, waited_ns in enumerate((1e7, 3e8, 5e7), 1):
+        delivered = {
+            "m:work": Delivered(100, 100, 5e7, spun_ns=5e7),
+            "m:wait": Delivered(100, 100, waited_ns, spun_ns=0.0),
+        }
+        trials.add(None, block, RunObserved(block, "ok", 1.0, 1.0), 1.0)
+        observed = RunObserved(block, "ok", 1.0, 1.0, delivered=delivered)
+        trials.add(arm, block, observed, 1.05)
+    effect = trials.fit().effect(arm)
+    assert effect.value == pytest.approx(0.05)
+    assert effect.se < 1e-4
+
+
 def test_a_wait_alone_has_the_dose_it_was_given() -> None:
     assert dose_of({"m:wait": 0.1}, 0.25) == pytest.approx(0.125)
 

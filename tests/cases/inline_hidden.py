@@ -25,7 +25,7 @@ def synchronize():
 def step():
     launch()
     total = 1
-    for index in range(20_000):
+    for index in range(36_000):
         total = (total * 31 + index) % 1_000_003
     synchronize()
     return total

@@ -67,7 +67,7 @@ CASES: tuple[Case, ...] = (
         "device_bound.py",
         "insensitive",
         must_not_be_sensitive=main_("build_batch", "log_step", "synchronize", "launch"),
-        slack_ms=(2.0, 6.7),
+        slack_ms=(2.0, 6.3),
     ),
     Case(
         "hidden_hot_small_critical.py",
@@ -80,7 +80,7 @@ CASES: tuple[Case, ...] = (
         "inline_hidden.py",
         "insensitive",
         must_not_be_sensitive=main_("step", "synchronize", "launch"),
-        slack_ms=(3.5, 9.7),
+        slack_ms=(3.5, 9.0),
     ),
     Case(
         "inline_critical.py",
