@@ -40,6 +40,10 @@ LEAST_SHARE = 0.2
 LEAST_WORK = 0.02
 """and share of all processes' work."""
 
+LEAST_OF_BEST = 0.1
+"""Share of the CPU time of the best call that one which recurs more steadily has to hold to be
+taken instead: what goes by a clock is steadier than the work beside it, and says nothing of it."""
+
 BODY = "__main__:<module>"
 """What the main thread begins with."""
 
@@ -116,8 +120,16 @@ def find_unit(
             if best not in steady:
                 raise NoUnit(f"{nodes[best].target} does not recur steadily")
         if steady:
-            best = _best(steady, nodes, calls, main, length_s)
-            return _unit(best, nodes, calls, main)
+            best, taken = (
+                _best(each, nodes, calls, main, length_s) for each in (outermost, steady)
+            )
+            held_ns, most_ns = (_inclusive(each, nodes, calls)[0] for each in (taken, best))
+            if held_ns < LEAST_OF_BEST * most_ns:
+                raise NoUnit(
+                    f"{nodes[best].target} does not recur steadily, and {nodes[taken].target}, "
+                    "which does, holds next to nothing of the work"
+                )
+            return _unit(taken, nodes, calls, main)
     recurring = [node for node in nodes.values() if node.recurs]
     if not recurring:
         raise NoUnit(f"no function is called {RECURRING} times or more while it runs")

@@ -186,6 +186,16 @@ def test_patience_waits_for_the_best_call_to_become_steady():
     assert find(program).target == "__main__:archive"
 
 
+def test_a_helper_that_goes_by_a_clock_is_not_taken_for_work_that_never_becomes_steady():
+    program = Program()
+    body = program.function("<module>")
+    answer = program.function("answer", cpu=0.8, rate=lambda t: 200 * max(t - 1.2, 0.0))
+    program.calls(body, answer)
+    program.function("archive", 37, cpu=0.05, wait=0.7)
+    with pytest.raises(NoUnit, match="archive, which does, holds next to nothing of the work"):
+        find(program)
+
+
 def test_marks_that_come_seldom_are_waited_for_too():
     program = Program()
     program.function("helper", 100, cpu=0.5)
