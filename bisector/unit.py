@@ -113,16 +113,18 @@ def find_unit(
         return _marked(marks)
     main, length_s = records[0].key if records else "", counts[-1].time_s - counts[0].time_s
     for ours in (_is_users, _is_no_library):
-        outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours, patient)]
+        outermost = [n for n in nodes if _is_outermost(n, nodes, calls, groups, ours)]
         steady = [n for n in outermost if nodes[n].steady]
-        if patient and outermost:
-            best = _best(outermost, nodes, calls, main, length_s)
+        if not outermost:
+            continue
+        best = _best(outermost, nodes, calls, main, length_s)
+        if patient:
             if best not in steady:
                 raise NoUnit(f"{nodes[best].target} does not recur steadily")
+            if not _is_outermost(best, nodes, calls, groups, ours, patient):
+                raise NoUnit(f"{nodes[best].target} is called by what may yet recur")
         if steady:
-            best, taken = (
-                _best(each, nodes, calls, main, length_s) for each in (outermost, steady)
-            )
+            taken = _best(steady, nodes, calls, main, length_s)
             held_ns, most_ns = (_inclusive(each, nodes, calls)[0] for each in (taken, best))
             if held_ns < LEAST_OF_BEST * most_ns:
                 raise NoUnit(
@@ -219,7 +221,7 @@ def _is_outermost(
     calls: nx.DiGraph[Slot],
     groups: Mapping[Slot, int],
     ours: Callable[[_Node], bool],
-    patient: bool,
+    patient: bool = False,
 ) -> bool:
     """Whether it recurs, is ours, and nothing of ours that recurs is on the way to it; nor, with
     ``patient``, what may yet.

@@ -196,6 +196,20 @@ def test_a_helper_that_goes_by_a_clock_is_not_taken_for_work_that_never_becomes_
         find(program)
 
 
+def test_a_helper_is_not_taken_while_what_calls_the_work_may_yet_recur():
+    """A server whose first connections are being made, each of them for many requests."""
+    program = Program()
+    body = program.function("<module>")
+    serve = program.function("serve", rate=lambda t: 8 * min(t, 1.0))
+    answer = program.function("answer", 200, cpu=0.8)
+    program.calls(body, serve)
+    program.calls(serve, answer)
+    program.function("archive", 37, cpu=0.05, wait=0.7)
+    with pytest.raises(NoUnit, match="__main__:answer is called by what may yet recur"):
+        find(program, patient=True)
+    assert find(program).target == "__main__:answer"
+
+
 def test_marks_that_come_seldom_are_waited_for_too():
     program = Program()
     program.function("helper", 100, cpu=0.5)
