@@ -27,6 +27,11 @@ class Calibration:
     event_ns: dict[str, float]
     discover_ns: dict[str, float]
 
+    @property
+    def callback_s(self) -> float:
+        """What a callback at a place costs when delaying."""
+        return self.event_ns.get("site", 0.0) / 1e9
+
 
 def calibrate(workload: Workload) -> Calibration:
     """Run the injector's own calibration in the interpreter of the benchmark.

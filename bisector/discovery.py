@@ -143,6 +143,8 @@ class Discovery:
     as those that own times are for; None where unknown."""
     cores: int = 0
     """Processors the benchmark may use; 0 where unknown."""
+    callback_s: float = 0.0
+    """What a callback at a place costs by itself while it is delayed; 0 where unknown."""
     backend: str = ""
     compiled: bool = False
     sites: bool = True

@@ -29,8 +29,9 @@ from numpy.typing import NDArray
 LEAST_RUNS = 6
 """Undelayed runs from which on a dependence is believed."""
 
-LEAST_NOISE = 0.015
-"""Noise of one run below which nothing is taken out: there is little to gain."""
+LEAST_NOISE, LEAST_NOISE_ALONE = 0.015, 0.005
+"""Noise of one run below which nothing is taken out, since there is little to gain; the same where
+a single lane does all, whose CPU time can be nobody else's."""
 
 LEAST_EXPLAINED, LEAST_BY_LANES = 0.6, 0.35
 """Share of the variance of undelayed runs that CPU time must explain, that of all processes or that
@@ -203,7 +204,8 @@ class Disturbance:
         self.left = math.sqrt(variance) / mean
         explained = 1.0 - rest / total
         least = LEAST_BY_LANES if self._of_lanes else LEAST_EXPLAINED
-        if self.noise >= LEAST_NOISE and explained >= least and slope > SURELY * se:
+        noise = LEAST_NOISE_ALONE if self.lanes == 1 else LEAST_NOISE
+        if self.noise >= noise and explained >= least and slope > SURELY * se:
             self.slope, self.slope_se, self.usual_s = slope, se, usual
 
     def sentence(self) -> str:

@@ -32,6 +32,11 @@ watched, and would be given nothing. What it is given then is counted."""
 MINOR_WATCHED = 0.1
 """Share of the CPU time that may be given more than its dose by being watched."""
 
+WORTH = 4.0
+"""Nor is CPU time at places where a callback costs more than a dose of one in so many. It costs
+some 50 ns; without the compiled part more than a microsecond, and small functions would be given
+several times their dose by being watched alone."""
+
 DENSE_S, DENSE_NATIVE_S = 10e-6, 40e-6
 """A site visited more often than once in this much of its code's own time is dense; one that calls
 native code, in the other.
@@ -60,7 +65,11 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
         dose
         for function in discovery.functions
         if function.target in request.targets
-        for dose in doses_of(function if request.waits else function.computing(), request.dose)
+        for dose in doses_of(
+            function if request.waits else function.computing(),
+            request.dose,
+            callback_s=discovery.callback_s,
+        )
     ]
     return Plan(doses=tuple(doses), event_ns=event_ns)
 
@@ -107,7 +116,7 @@ class Universe:
                 if delay_ns:
                     sites: tuple[Site, ...] = (Site("entry", -1, "gil", delay_ns),)
                 else:
-                    placed = _placed(code, longest_s)
+                    placed = _placed(code, longest_s, discovery.callback_s)
                     sites = _sites(placed, 1.0)
                     watching = max(code.slowed, 0.0) if _needs_native_calls(placed) else 0.0
                 if sites:
@@ -151,7 +160,7 @@ def slowed_by_watching(
             added_s = sum(
                 code.slowed * code.spent_s[0]
                 for code in function.codes
-                if code.slowed > 0.0 and _is_watched(code, longest_s)
+                if code.slowed > 0.0 and _is_watched(code, longest_s, discovery.callback_s)
             )
             if added_s > 0.0:
                 slowed[function.target] = slower * added_s / function.calls_total
@@ -163,7 +172,11 @@ def least_dose(discovery: Discovery) -> float:
     where that is little of what is computed, and at most 1. At smaller doses such code would be
     given more than all other."""
     codes = [code for function in discovery.functions for code in function.codes]
-    watched = [code for code in codes if code.slowed > 0.0 and _is_watched(code)]
+    watched = [
+        code
+        for code in codes
+        if code.slowed > 0.0 and _is_watched(code, LONGEST_S, discovery.callback_s)
+    ]
     spent_s = sum(code.spent_s[0] for code in watched)
     if spent_s <= MINOR_WATCHED * sum(code.spent_s[0] for code in codes):
         return 0.0
@@ -174,17 +187,24 @@ def watched_s(discovery: Discovery, longest_s: float = LONGEST_S) -> dict[str, f
     """Own CPU time, in seconds per unit, of targets whose native calls have to be seen to delay
     them, as far as it is spent in code with such calls and holds the GIL."""
     spent_s = {
-        function.target: sum(c.spent_s[0] for c in function.codes if _is_watched(c, longest_s))
+        function.target: sum(
+            code.spent_s[0]
+            for code in function.codes
+            if _is_watched(code, longest_s, discovery.callback_s)
+        )
         for function in discovery.functions
     }
     return {target: s / discovery.cpu_units for target, s in spent_s.items() if s > 0.0}
 
 
-def doses_of(function: Function, dose: float) -> list[Dose]:
-    """The delays of one function at a dose: one entry per code object that has own time."""
+def doses_of(function: Function, dose: float, *, callback_s: float = 0.0) -> list[Dose]:
+    """The delays of one function at a dose: one entry per code object that has own time.
+
+    ``callback_s``: what a callback costs.
+    """
     made = []
     for code in function.codes:
-        placed = _placed(code)
+        placed = _placed(code, LONGEST_S, callback_s)
         slowed = code.slowed if _needs_native_calls(placed) else 0.0
         sites = _sites(placed, dose, slowed)
         if sites:
@@ -217,20 +237,23 @@ def _left_of(dose: float, watching: float) -> float:
     return max(dose - watching, min(dose, LEAST_DOSE))
 
 
-def _is_watched(code: CodeProfile, longest_s: float = LONGEST_S) -> bool:
+def _is_watched(code: CodeProfile, longest_s: float, callback_s: float) -> bool:
     """Whether its native calls have to be seen to delay it."""
-    return _needs_native_calls(_placed(code, longest_s))
+    return _needs_native_calls(_placed(code, longest_s, callback_s))
 
 
 def _needs_native_calls(placed: _Placed) -> bool:
     return any(site.native for rows in placed.values() for site, _ in rows)
 
 
-def _placed(code: CodeProfile, longest_s: float = LONGEST_S) -> _Placed:
+def _placed(code: CodeProfile, longest_s: float, callback_s: float) -> _Placed:
     unwanted = code.slowed > NEGLIGIBLE_SHARE
     spent: _Placed = {
         "gil": _thinned(
-            [(site, site.gil_s * site.visits) for site in code.sites], unwanted, longest_s
+            [(site, site.gil_s * site.visits) for site in code.sites],
+            unwanted,
+            longest_s,
+            WORTH * callback_s,
         ),
         "nogil": [(site, site.nogil_s * site.visits) for site in code.sites],
         "wait": [(site, site.wait_s * site.visits) for site in code.sites],
@@ -255,15 +278,19 @@ def _placed(code: CodeProfile, longest_s: float = LONGEST_S) -> _Placed:
 
 
 def _thinned(
-    rows: list[tuple[SiteProfile, float]], without_plain: bool, longest_s: float
+    rows: list[tuple[SiteProfile, float]], without_plain: bool, longest_s: float, worth_s: float
 ) -> list[tuple[SiteProfile, float]]:
-    """Move CPU time from dense sites to the next sparse one along the code, or the last before.
+    """Move CPU time from dense sites, and from those that hold less than ``worth_s`` a visit, to
+    the next sparse one along the code, or the last before.
 
     A sparse site must be visited about as often as the function is called at least (an early
     return that is rarely taken cannot stand for the usual path). Where that would gather more than
     ``longest_s``, a long loop, the loop's sparsest back-edge takes it, dense or not. With
     ``without_plain`` calls of plain native code are no better than dense sites: seeing them slows
     code down, and nothing else begins or ends there.
+
+    In small code all sites are dense. There it is the heaviest that takes what is not worth a
+    callback, or the entry where none of them is.
     """
     total = sum(seconds for _, seconds in rows)
     calls = max((site.visits for site, _ in rows if site.at in ("entry", "return")), default=1.0)
@@ -274,10 +301,18 @@ def _thinned(
         for site, _ in rows
         if site.visits * (DENSE_NATIVE_S if site.native else DENSE_S) > total
     }
-    avoided |= {id(site) for site, _ in rows if site.plain and without_plain}
+    minor = {id(site) for site, seconds in rows if seconds < worth_s * site.visits}
+    minor |= {id(site) for site, _ in rows if site.plain and without_plain}
+    avoided |= minor
     sparse = [s for s in usable if 0.5 * calls <= s.visits and id(s) not in avoided]
     edges = [site for site in usable if site.at == "jump"]
     gathered = {id(site): seconds for site, seconds in ordered}
+    if not sparse and minor and worth_s > 0.0:
+        once = [site for site in usable if 0.5 * calls <= site.visits <= calls]
+        heaviest = max(once, key=lambda site: gathered[id(site)], default=None)
+        if heaviest is not None and id(heaviest) in minor:
+            heaviest = min(once, key=lambda site: site.offset)
+        sparse, avoided = [heaviest] if heaviest else [], minor
     for site, seconds in ordered:
         if seconds <= 0.0 or not (site.given_up or id(site) in avoided):
             continue

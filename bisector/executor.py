@@ -271,7 +271,12 @@ class RunExecutor(TargetExecutor):
                 whole_run_is_unit=self.metric.is_time,
                 overheads=self.calibration.discover_ns,
             )
-            discovery = replace(discovery, cores=usable_cores(), sites=request.sites)
+            discovery = replace(
+                discovery,
+                cores=usable_cores(),
+                callback_s=self.calibration.callback_s,
+                sites=request.sites,
+            )
         return RunObserved(
             request.seq,
             "ok",

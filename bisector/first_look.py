@@ -261,7 +261,13 @@ class FirstLook:
             whole_run_is_unit=False,
             overheads=self._calibration.discover_ns,
         )
-        found = replace(found, cores=usable_cores(), sites=sites, cpu_units=float(units))
+        found = replace(
+            found,
+            cores=usable_cores(),
+            callback_s=self._calibration.callback_s,
+            sites=sites,
+            cpu_units=float(units),
+        )
         return found, None if spent_s is None else spent_s * units, time_per_unit_s
 
     def _observed(self) -> Iterator[tuple[bool, RunObserved]]:

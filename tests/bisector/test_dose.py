@@ -48,6 +48,42 @@ def test_a_dose_adds_its_share_of_own_time(profiles: list[SiteProfile], dose: fl
     assert 0.88 * dose * own <= added <= dose * own * 1.0001 or own == 0.0
 
 
+CALLS = [
+    SiteProfile("entry", -1, 10.0, 0.0, 0.0, 0.0),
+    SiteProfile("call", 20, 10.0, 1e-6, 0.0, 0.0, native=True),
+    SiteProfile("jump", 30, 80.0, 0.1e-6, 0.0, 0.0),
+    SiteProfile("return", 40, 10.0, 6e-6, 0.0, 0.0),
+]
+
+
+@pytest.mark.parametrize(
+    ("callback_s", "places"), [(0.02e-6, {20, 30, 40}), (1e-6, {40}), (5e-6, {-1})]
+)
+def test_places_that_are_not_worth_a_callback_are_not_watched(
+    callback_s: float, places: set[int]
+) -> None:
+    """Small code called often would be given several times its dose by being watched alone; what
+    is worth none is delayed where it begins, which is watched anyway."""
+    (dose,) = doses_of(function(*CALLS), 1.0, callback_s=callback_s)
+    assert {site.offset for site in dose.sites} == places
+    visits = {site.offset: site.visits for site in CALLS}
+    assert sum(visits[site.offset] * site.delay_ns for site in dose.sites) == pytest.approx(78e3)
+
+
+def test_what_is_not_worth_a_callback_stays_on_its_side_of_what_is() -> None:
+    (dose,) = doses_of(
+        function(
+            SiteProfile("entry", -1, 10.0, 0.0, 0.0, 0.0),
+            SiteProfile("call", 20, 10.0, 40e-6, 0.0, 0.0),
+            SiteProfile("call", 30, 10.0, 3e-6, 0.0, 0.0),
+            SiteProfile("call", 40, 10.0, 40e-6, 0.0, 0.0),
+        ),
+        1.0,
+        callback_s=1e-6,
+    )
+    assert [(s.offset, round(s.delay_ns)) for s in dose.sites] == [(20, 40_000), (40, 43_000)]
+
+
 def test_states_are_kept_apart() -> None:
     (dose,) = doses_of(
         function(

@@ -20,11 +20,14 @@ def disturbed(rng: random.Random) -> float:
     return rng.choice((0.0, 0.05, 0.2)) * rng.random()
 
 
-def learnt(runs: int = 12, seed: int = 0, depends: float = 1.0) -> Disturbance:
+def learnt(
+    runs: int = 12, seed: int = 0, depends: float = 1.0, lanes: int = 0, rest_s: float = 3e-3
+) -> Disturbance:
     rng, found = random.Random(seed), Disturbance()
+    found.lanes = lanes
     for _ in range(runs):
         more = disturbed(rng)
-        felt = depends * more + rng.gauss(0.0, 3e-3)
+        felt = depends * more + rng.gauss(0.0, rest_s)
         found.learn(0, T0 + felt / UNITS, CPU0 + more)
     return found
 
@@ -48,6 +51,11 @@ def test_nothing_is_taken_out_where_little_is_known_or_little_explained() -> Non
     for _ in range(30):
         silent.learn(0, T0 * rng.uniform(1.0, 1.2), None)
     assert not silent.matters
+
+
+def test_a_lane_that_is_alone_tells_what_little_its_cpu_time_does() -> None:
+    assert learnt(depends=0.2, lanes=1, rest_s=1e-3).matters
+    assert not learnt(depends=0.2, lanes=4, rest_s=1e-3).matters
 
 
 CODE = frozenset({"m:f", "m:g"})
