@@ -170,36 +170,40 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
         cpu_s: CPU seconds of all processes in an undelayed run (or unit, if discovery was of a
             window); None where unknown.
 
-    Averages leave some of what watching costs in own times. But all of them together take no more
-    CPU time than an undelayed run does, and one lane spends no more time than passes. Without the
-    compiled part on 3.11 bytecode itself runs slower, some of it three times and some not at all,
-    so that no one factor would be right: there a warning says by how much the sum is too large.
+    Averages leave some of what watching costs in own times, and processors may have been slow. But
+    all of them together take no more CPU time than an undelayed run does (or a window, which
+    `at_speed` sees to), and one lane spends no more time than passes. Without the compiled part on
+    3.11 bytecode itself runs slower, some of it three times and some not at all, so that no one
+    factor would be right: there a warning says by how much the sum is too large.
     """
-    slower = 1.0
     cpu_s = None if cpu_s is None else cpu_s * discovery.cpu_units
-    if cpu_s is not None and cpu_s > discovery.nogil_s:
-        slower = max(slower, discovery.gil_s / (cpu_s - discovery.nogil_s))
-    excess, warnings, usual_cpu_s = slower, discovery.warnings, discovery.usual_cpu_s
+    functions, excess = discovery.functions, 1.0
     if discovery.backend in SLOWED:
-        excess, usual_cpu_s = 1.0, None
-        if slower > MARKEDLY:
-            warnings += (
-                f"code runs {slower:.1f} times slower while it is watched (on average; single "
-                "functions between 1 and 3 times): own times and gains of code that computes are "
-                "too large by as much, throughput drops are not; a compiler when installing, or "
-                "Python 3.12 or later, avoids it",
-            )
-    cpu = sum(f.gil_s for f in discovery.functions)
-    room = time_per_unit_s - sum(f.wait_s + f.nogil_s for f in discovery.functions)
-    if discovery.lanes == 1 and room > 0.0:
-        excess = max(excess, cpu / room)
-    if excess != 1.0:
-        functions = _with_cpu(discovery, lambda target, line: (1.0 / excess, 1.0))
-        discovery = replace(discovery, functions=functions)
-    together_s = discovery.gil_s + discovery.nogil_s
-    if usual_cpu_s and together_s > 0.0:
-        usual_cpu_s *= (discovery.gil_s / excess + discovery.nogil_s) / together_s
-    return replace(discovery, warnings=warnings, usual_cpu_s=usual_cpu_s)
+        discovery = replace(discovery, usual_cpu_s=None, warnings=_with_warning(discovery, cpu_s))
+    elif discovery.usual_cpu_s is None and cpu_s:
+        excess = max(excess, (discovery.gil_s + discovery.nogil_s) / cpu_s)
+    room_s = time_per_unit_s - sum(f.wait_s for f in functions)
+    if discovery.lanes == 1 and room_s > 0.0:
+        excess = max(excess, sum(f.gil_s + f.nogil_s for f in functions) / room_s)
+    faster = 1.0 / min(excess, MOST_DISTURBED)
+    usual_cpu_s = discovery.usual_cpu_s and discovery.usual_cpu_s * faster
+    return replace(slowed(discovery, faster), usual_cpu_s=usual_cpu_s)
+
+
+def _with_warning(discovery: Discovery, cpu_s: float | None) -> tuple[str, ...]:
+    """The warnings, with how much slower code runs while it is watched, if that is much."""
+    if cpu_s is None or cpu_s <= discovery.nogil_s:
+        return discovery.warnings
+    slower = discovery.gil_s / (cpu_s - discovery.nogil_s)
+    if slower <= MARKEDLY:
+        return discovery.warnings
+    return (
+        *discovery.warnings,
+        f"code runs {slower:.1f} times slower while it is watched (on average; single functions "
+        "between 1 and 3 times): own times and gains of code that computes are too large by as "
+        "much, throughput drops are not; a compiler when installing, or Python 3.12 or later, "
+        "avoids it",
+    )
 
 
 def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -> Discovery:

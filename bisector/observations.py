@@ -54,6 +54,18 @@ class Delivered:
     spun_ns: float | None = None
     """What of it was spent on CPU; None where unknown."""
 
+    def plus(self, other: Delivered) -> Delivered:
+        """Both together."""
+        spun_ns = None
+        if self.spun_ns is not None and other.spun_ns is not None:
+            spun_ns = self.spun_ns + other.spun_ns
+        return Delivered(
+            self.calls + other.calls,
+            self.delays + other.delays,
+            self.delayed_ns + other.delayed_ns,
+            spun_ns,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class RunObserved:

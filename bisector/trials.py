@@ -130,7 +130,8 @@ class OwnTime:
 
         Waits among other code shrink when that is slowed, or grow where they wait for it, and are
         not always foreseen: what was not waited was not there to be slowed and does not make the
-        dose of the rest smaller, and what was waited longer does not make it larger.
+        dose of the rest smaller, and what was waited longer does not make it larger. What was given
+        on CPU is a dose of what computes.
         """
         total = 0.0
         for target, counted in delivered.items():
@@ -138,7 +139,8 @@ class OwnTime:
             own = self._by_now(target, per_call_s) * counted.calls
             if len(delivered) > 1 and (waiting := self._waiting.get(target, 0.0)) > 0.0:
                 worked = own - waiting * per_call_s * counted.calls
-                own = max(worked, counted.delayed_ns / 1e9 / max(dose, 1e-12))
+                spun_s = dose * worked if counted.spun_ns is None else counted.spun_ns / 1e9
+                own = worked + max(counted.delayed_ns / 1e9 - spun_s, 0.0) / max(dose, 1e-12)
             total += own
         return total
 
@@ -175,10 +177,7 @@ class Trials:
         )
         each = self._delivered.setdefault(arm, {})
         for target, new in observed.delivered.items():
-            old = each.get(target, Delivered(0, 0, 0.0))
-            each[target] = Delivered(
-                old.calls + new.calls, old.delays + new.delays, old.delayed_ns + new.delayed_ns
-            )
+            each[target] = each[target].plus(new) if target in each else new
         self._doses.pop(arm, None)
         if (work_s := self.own.work_s(observed.delivered)) > 0.0:
             self._work.append((arm, block, math.log(work_s)))

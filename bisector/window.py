@@ -179,13 +179,7 @@ def _delivered(before: Moment, after: Moment) -> dict[str, Delivered]:
     delivered: dict[str, Delivered] = {}
     for follower in after.counted:
         for target, new in _counted(before, after, follower).items():
-            old = delivered.get(target, Delivered(0, 0, 0.0, 0.0))
-            delivered[target] = Delivered(
-                old.calls + new.calls,
-                old.delays + new.delays,
-                old.delayed_ns + new.delayed_ns,
-                (old.spun_ns or 0.0) + (new.spun_ns or 0.0),
-            )
+            delivered[target] = delivered[target].plus(new) if target in delivered else new
     return delivered
 
 

@@ -37,6 +37,19 @@ def test_waits_that_grew_do_not_make_the_dose_of_the_rest_larger() -> None:
     assert dose_of({"m:work": 0.05, "m:wait": 0.4}, 0.25) == pytest.approx(0.25)
 
 
+def test_code_that_was_interrupted_once_is_not_taken_to_wait_for_what_its_callbacks_cost() -> None:
+    tiny = Function("m:tiny", "m.py", 9, 100.0, 0.9e-3, 0.0, 0.1e-3, (), 100.0)
+    trials = Trials(OwnTime({f.target: f for f in (WORK, tiny)}))
+    arm = Arm(frozenset(("m:work", "m:tiny")), 0.25)
+    delivered = {
+        "m:work": Delivered(100, 100, 0.05e9, spun_ns=0.05e9),
+        "m:tiny": Delivered(10_000, 0, 0.05e9, spun_ns=0.05e9),
+    }
+    trials.add(arm, 1, RunObserved(1, "ok", 1.0, 1.0, delivered=delivered), 0.01)
+    assert trials.dose_of(frozenset(("m:tiny",)), arm) == pytest.approx(0.5)
+    assert trials.dose(arm) == pytest.approx(0.1 / 0.29)
+
+
 def test_what_a_window_was_delayed_by_on_cpu_evens_it_out_and_not_how_long_waits_were() -> None:
     trials, arm = Trials(OWN), Arm(frozenset(("m:work", "m:wait")), 0.25)
     for block, waited_ns in enumerate((1e7, 3e8, 5e7), 1):
