@@ -41,6 +41,11 @@ TRIMS, OUTLYING, LEAST_KEPT = 3, 4.0, 0.8
 """Runs this many standard deviations off are left out, again and again so many times, and this
 share of them is kept at least."""
 
+STEEPEST = 1.0
+"""Seconds per unit that a second of CPU in it adds at most, where the CPU time is that of the
+threads which do the units: they cannot wait for more of it than there was. A single run that was
+slow and off its cores as well would say otherwise, and all slow ones would be taken to be."""
+
 SURELY = 4.0
 """and standard errors that the slope must be above zero."""
 
@@ -188,7 +193,8 @@ class Disturbance:
 
     def _fit(self) -> None:
         t, c = np.array(self._times), np.array(self._cpu)
-        kept = _undisturbed_otherwise(t, c)
+        steepest = STEEPEST if self._of_lanes else math.inf
+        kept = _undisturbed_otherwise(t, c, steepest)
         t, c = t[kept], c[kept]
         usual, mean = float(np.mean(c)), float(np.mean(t))
         around = c - usual
@@ -196,8 +202,9 @@ class Disturbance:
         total = float((t - mean) @ (t - mean))
         if spread <= 0.0 or total <= 0.0:
             return
-        slope = float(around @ t) / spread
-        rest = max(total - slope**2 * spread, 1e-12 * total)
+        slope = min(float(around @ t) / spread, steepest)
+        left = t - mean - slope * around
+        rest = max(float(left @ left), 1e-12 * total)
         variance = rest / (len(t) - 2)
         se = math.sqrt(variance / spread)
         self.noise = math.sqrt(total / (len(t) - 1)) / mean
@@ -219,14 +226,16 @@ class Disturbance:
         )
 
 
-def _undisturbed_otherwise(t: NDArray[np.float64], c: NDArray[np.float64]) -> NDArray[np.bool_]:
+def _undisturbed_otherwise(
+    t: NDArray[np.float64], c: NDArray[np.float64], steepest: float
+) -> NDArray[np.bool_]:
     """Runs but for the few that took long for another reason (they were off their cores): those
     would hide what CPU time explains of the rest. All of them where they are not few."""
     kept = np.ones(len(t), dtype=bool)
     for _ in range(TRIMS):
         around = c - np.mean(c[kept])
         spread = float(around[kept] @ around[kept])
-        slope = float(around[kept] @ t[kept]) / spread if spread > 0.0 else 0.0
+        slope = min(float(around[kept] @ t[kept]) / spread, steepest) if spread > 0.0 else 0.0
         rest = t - slope * around
         rest -= np.median(rest[kept])
         usual = 1.4826 * float(np.median(np.abs(rest[kept])))

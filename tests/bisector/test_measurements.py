@@ -247,3 +247,23 @@ def test_a_few_runs_that_something_else_disturbed_do_not_hide_what_cpu_time_expl
         disturbance.learn(block, time_s, CPU0 + more_s)
     assert disturbance.matters
     assert disturbance.slope == pytest.approx(1.0 / UNITS, rel=0.15)
+
+
+def test_one_slow_run_that_was_off_its_core_as_well_is_not_the_rule_for_slow_ones() -> None:
+    """A lane that computes all the time: of undelayed windows one was slow, and interrupted for
+    long. A slowed window that was slow, and not interrupted, looked faster than without delays."""
+    chance, disturbance = random.Random(4), Disturbance()
+    disturbance.lanes = 1
+    data = Measurements(disturbance=disturbance)
+    for block, slow_s in enumerate([*(chance.uniform(0.0, 0.08) for _ in range(20)), 0.5, 0.45]):
+        last = block == 21
+        time_s = cpu_s = T0 * (1.0 + slow_s)
+        if block == 20:
+            time_s += 0.05 * T0
+        delay_s = 0.02 * T0 if last else 0.0
+        data.add("arm" if last else CONTROL, block, time_s + delay_s, cpu_s, CODE, delay_s)
+        delays_s = dict.fromkeys(CODE, 0.5 * delay_s) if last else None
+        disturbance.learn(block, time_s + delay_s, cpu_s, delays_s, of_lanes=True)
+    assert disturbance.matters
+    assert disturbance.slope == pytest.approx(1.0)
+    assert data.fit().level("arm").value > data.fit().level(CONTROL).value
