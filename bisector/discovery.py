@@ -24,6 +24,10 @@ MOST_DISTURBED = 4.0
 MOST_SLOWED = 5.0
 """Times by which being watched slows bytecode at most: what looks worse is chance."""
 
+DOUBT = 0.25
+"""Share of a run's CPU time that watching takes at which what it costs is told as well by the run
+as by what was measured beforehand, on processors that were faster or slower then."""
+
 MARKEDLY = 1.1
 """What is slower by more than this is worth a warning."""
 
@@ -145,6 +149,8 @@ class Discovery:
     """Processors the benchmark may use; 0 where unknown."""
     callback_s: float = 0.0
     """What a callback at a place costs by itself while it is delayed; 0 where unknown."""
+    callbacks: float = 1.0
+    """Times by which callbacks cost what they did when that was measured."""
     backend: str = ""
     compiled: bool = False
     sites: bool = True
@@ -204,6 +210,22 @@ def _with_warning(discovery: Discovery, cpu_s: float | None) -> tuple[str, ...]:
         "much, throughput drops are not; a compiler when installing, or Python 3.12 or later, "
         "avoids it",
     )
+
+
+def callbacks_by(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -> float:
+    """Times by which callbacks cost what they did when that was measured, which may have been in a
+    moment of slow processors: read from what a discovery run took more than others.
+
+    Args:
+        cpu_s: CPU seconds of all processes in the run it was made in; None where unknown.
+        usual_s: of runs in which nobody watches; None likewise.
+    """
+    slows = discovery.backend in (*SLOWED, *SLOWED_BY_SITES)
+    if slows or not cpu_s or not usual_s or discovery.watching_s <= 0.0:
+        return 1.0
+    seen = (cpu_s - usual_s) / discovery.watching_s
+    trust = 1.0 / (1.0 + (DOUBT * usual_s / discovery.watching_s) ** 2)
+    return min(max(1.0 + trust * (seen - 1.0), 1.0 / MOST_DISTURBED), MOST_DISTURBED)
 
 
 def at_speed(discovery: Discovery, cpu_s: float | None, usual_s: float | None) -> Discovery:

@@ -51,8 +51,12 @@ spent."""
 
 
 def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[str, float]) -> Plan:
-    """The injector's plan for one request. ``event_ns``: what one callback costs, in ns, by
-    kind."""
+    """The injector's plan for one request.
+
+    ``event_ns``: what one callback costs, in ns, by kind, as it was measured.
+    """
+    if discovery is not None and request.purpose != "discover":
+        event_ns = {kind: ns * discovery.callbacks for kind, ns in event_ns.items()}
     if request.purpose == "discover":
         return Plan(mode="discover", sites=request.sites, event_ns=event_ns)
     if request.delay_ns is not None and request.targets:

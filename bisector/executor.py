@@ -14,12 +14,14 @@ import signal
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from bisector.calibration import Calibration
 from bisector.digest import digest
-from bisector.discovery import Discovery
+from bisector.discovery import Discovery, callbacks_by
 from bisector.dose import plan_for, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
@@ -122,6 +124,7 @@ class RunExecutor(TargetExecutor):
         super().__init__(*arguments, **named)
         self._discoveries: list[RunObserved] = []
         self._discovery: Discovery | None = None
+        self._usual_cpu_s: list[float] = []
         self._first_wall_s: float | None = None
         self._longest_control_s = 0.0
         self._shortest_unit_s = float("inf")
@@ -142,7 +145,7 @@ class RunExecutor(TargetExecutor):
             wall_s = ended.wall_s
             records = read_records(self.slot / "records")
             cpu_s = ended.cpu_s - sum(record.cpu_before_s for record in records)
-            observed = self._observe(request, ended, records, launched_s)
+            observed = self._observe(request, ended, records, launched_s, cpu_s)
         except RunFailed as failure:
             observed = RunObserved(request.seq, "failed", 0.0, wall_s, reason=str(failure))
         except OSError as error:
@@ -170,6 +173,7 @@ class RunExecutor(TargetExecutor):
         if self._first_wall_s is None:
             self._first_wall_s = observed.wall_s
         if not request.targets and observed.time_per_unit_s is not None:
+            self._usual_cpu_s += [] if observed.cpu_s is None else [observed.cpu_s]
             self._longest_control_s = max(self._longest_control_s, observed.wall_s)
             self._shortest_unit_s = min(self._shortest_unit_s, observed.time_per_unit_s)
 
@@ -224,6 +228,7 @@ class RunExecutor(TargetExecutor):
         ended: Ended,
         records: list[ProcessRecord],
         launched_s: float,
+        cpu_s: float,
     ) -> RunObserved:
         """The observation of a run that ended, one way or another (without the counts).
 
@@ -264,19 +269,17 @@ class RunExecutor(TargetExecutor):
             raise RunFailed(str(error)) from None
         discovery = None
         if request.purpose == "discover":
-            discovery = digest(
-                records,
-                time_per_unit_s=time_between_s,
-                window=self._window(launched_s, ended),
-                whole_run_is_unit=self.metric.is_time,
-                overheads=self.calibration.discover_ns,
+            discovery = self._discovered(
+                partial(
+                    digest,
+                    records,
+                    time_per_unit_s=time_between_s,
+                    window=self._window(launched_s, ended),
+                    whole_run_is_unit=self.metric.is_time,
+                ),
+                cpu_s,
             )
-            discovery = replace(
-                discovery,
-                cores=usable_cores(),
-                callback_s=self.calibration.callback_s,
-                sites=request.sites,
-            )
+            discovery = replace(discovery, cores=usable_cores(), sites=request.sites)
         return RunObserved(
             request.seq,
             "ok",
@@ -286,6 +289,21 @@ class RunExecutor(TargetExecutor):
             time_per_unit_s=time_per_unit_s,
             discovery=discovery,
         )
+
+    def _discovered(self, digested: Callable[..., Discovery], cpu_s: float) -> Discovery:
+        """What a run of this CPU time has shown, with callbacks taken to cost what they did in it.
+
+        Args:
+            digested: makes it of ``overheads``.
+        """
+        overheads = self.calibration.discover_ns
+        found = digested(overheads=overheads)
+        callbacks = 1.0
+        if self._usual_cpu_s and not self._has_window:
+            callbacks = callbacks_by(found, cpu_s, median(self._usual_cpu_s))
+            found = digested(overheads={kind: callbacks * ns for kind, ns in overheads.items()})
+        callback_s = callbacks * self.calibration.callback_s
+        return replace(found, callbacks=callbacks, callback_s=callback_s)
 
     def _cut_short(self, request: RunRequest, ended: Ended) -> RunObserved:
         """A run stopped at its limit: slow if slowed and limited by the engine, else hanging.

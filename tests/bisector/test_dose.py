@@ -56,6 +56,12 @@ CALLS = [
 ]
 
 
+def test_a_plan_counts_callbacks_by_what_they_cost_by_now() -> None:
+    found = Discovery((function(SiteProfile("entry", -1, 10.0, 1e-3, 0.0, 0.0)),), callbacks=0.5)
+    request = RunRequest(1, "search", 1, frozenset({"m:f"}), 0.5)
+    assert plan_for(found, request, {"site": 48.0}).event_ns == {"site": 24.0}
+
+
 @pytest.mark.parametrize(
     ("callback_s", "places"), [(0.02e-6, {20, 30, 40}), (1e-6, {40}), (5e-6, {-1})]
 )
