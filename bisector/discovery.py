@@ -180,13 +180,14 @@ def unwatched(discovery: Discovery, time_per_unit_s: float, cpu_s: float | None)
     all of them together take no more CPU time than an undelayed run does (or a window, which
     `at_speed` sees to), and one lane spends no more time than passes. Without the compiled part on
     3.11 bytecode itself runs slower, some of it three times and some not at all, so that no one
-    factor would be right: there a warning says by how much the sum is too large.
+    factor would be right: there a warning says by how much the sum is too large. CPU time that
+    native code alone would fill is not that of all processes, and says nothing.
     """
     cpu_s = None if cpu_s is None else cpu_s * discovery.cpu_units
     functions, excess = discovery.functions, 1.0
     if discovery.backend in SLOWED:
         discovery = replace(discovery, usual_cpu_s=None, warnings=_with_warning(discovery, cpu_s))
-    elif discovery.usual_cpu_s is None and cpu_s:
+    elif discovery.usual_cpu_s is None and cpu_s and cpu_s > discovery.nogil_s:
         excess = max(excess, (discovery.gil_s + discovery.nogil_s) / cpu_s)
     room_s = time_per_unit_s - sum(f.wait_s for f in functions)
     if discovery.lanes == 1 and room_s > 0.0:

@@ -41,13 +41,13 @@ TRIMS, OUTLYING, LEAST_KEPT = 3, 4.0, 0.8
 """Runs this many standard deviations off are left out, again and again so many times, and this
 share of them is kept at least."""
 
+SURELY = 4.0
+"""and standard errors that the slope must be above zero."""
+
 STEEPEST = 1.0
 """Seconds per unit that a second of CPU in it adds at most, where the CPU time is that of the
 threads which do the units: they cannot wait for more of it than there was. A single run that was
 slow and off its cores as well would say otherwise, and all slow ones would be taken to be."""
-
-SURELY = 4.0
-"""and standard errors that the slope must be above zero."""
 
 LEAST_LEFT = 0.3
 """Share of a time that is left of it at least."""

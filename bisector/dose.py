@@ -33,9 +33,9 @@ MINOR_WATCHED = 0.1
 """Share of the CPU time that may be given more than its dose by being watched."""
 
 WORTH = 4.0
-"""Nor is CPU time at places where a callback costs more than a dose of one in so many. It costs
-some 50 ns; without the compiled part more than a microsecond, and small functions would be given
-several times their dose by being watched alone."""
+"""Where a callback costs more than a dose of one in so many, CPU time is put to other places. It
+costs some 50 ns; without the compiled part more than a microsecond, and small functions would be
+given several times their dose by being watched alone."""
 
 DENSE_S, DENSE_NATIVE_S = 10e-6, 40e-6
 """A site visited more often than once in this much of its code's own time is dense; one that calls
@@ -55,10 +55,10 @@ def plan_for(discovery: Discovery | None, request: RunRequest, event_ns: dict[st
 
     ``event_ns``: what one callback costs, in ns, by kind, as it was measured.
     """
-    if discovery is not None and request.purpose != "discover":
-        event_ns = {kind: ns * discovery.callbacks for kind, ns in event_ns.items()}
     if request.purpose == "discover":
         return Plan(mode="discover", sites=request.sites, event_ns=event_ns)
+    if discovery is not None:
+        event_ns = {kind: ns * discovery.callbacks for kind, ns in event_ns.items()}
     if request.delay_ns is not None and request.targets:
         return Plan(
             rules=tuple(sorted(request.targets)), delay_ns=request.delay_ns, event_ns=event_ns
@@ -311,7 +311,7 @@ def _thinned(
     sparse = [s for s in usable if 0.5 * calls <= s.visits and id(s) not in avoided]
     edges = [site for site in usable if site.at == "jump"]
     gathered = {id(site): seconds for site, seconds in ordered}
-    if not sparse and minor and worth_s > 0.0:
+    if not sparse and minor:
         once = [site for site in usable if 0.5 * calls <= site.visits <= calls]
         heaviest = max(once, key=lambda site: gathered[id(site)], default=None)
         if heaviest is not None and id(heaviest) in minor:

@@ -173,7 +173,8 @@ class RunExecutor(TargetExecutor):
         if self._first_wall_s is None:
             self._first_wall_s = observed.wall_s
         if not request.targets and observed.time_per_unit_s is not None:
-            self._usual_cpu_s += [] if observed.cpu_s is None else [observed.cpu_s]
+            if observed.cpu_s is not None:
+                self._usual_cpu_s.append(observed.cpu_s)
             self._longest_control_s = max(self._longest_control_s, observed.wall_s)
             self._shortest_unit_s = min(self._shortest_unit_s, observed.time_per_unit_s)
 
@@ -301,6 +302,7 @@ class RunExecutor(TargetExecutor):
         callbacks = 1.0
         if self._usual_cpu_s and not self._has_window:
             callbacks = callbacks_by(found, cpu_s, median(self._usual_cpu_s))
+        if callbacks != 1.0:
             found = digested(overheads={kind: callbacks * ns for kind, ns in overheads.items()})
         callback_s = callbacks * self.calibration.callback_s
         return replace(found, callbacks=callbacks, callback_s=callback_s)

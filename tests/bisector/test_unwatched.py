@@ -76,7 +76,7 @@ def test_without_the_core_on_311_it_differs_from_code_to_code_and_only_a_warning
     assert "2.0 times slower while it is watched" in found.warnings[0]
 
 
-@pytest.mark.parametrize("cpu_s", [None, 2.0])
+@pytest.mark.parametrize("cpu_s", [None, 0.05, 2.0])
 def test_without_knowing_better_times_stay_as_they_were_seen(cpu_s: float | None) -> None:
     assert unwatched(SLOWED, 10e-3, cpu_s) == SLOWED
 
