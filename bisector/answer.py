@@ -49,10 +49,12 @@ class Effect:
 
     ``gain`` = (t - t0) / dose / t0; ``drop`` = 1 - X/X0 at ``dose``; ``critical_fraction`` =
     increase of time per unit / injected time per unit, as counted (None where nothing was
-    injected).
+    injected). ``dose`` is what the injector counted and what CPU time shows to have been given
+    beyond that; ``counted_dose`` without the latter.
     """
 
     dose: float
+    counted_dose: float
     delay_ns: float | None
     drop: Interval
     gain: Interval

@@ -6,7 +6,8 @@ run's CPU time exceeds the usual by, less the delays it was given, says how much
 without a look at its time per unit. Taking out what that explains is analysis of covariance (Fisher
 1932; as a means to smaller experiments: Deng, Xu, Kohavi and Walker 2013). How much it explains is
 learnt from undelayed runs only, and where it explains little, or there is little to explain,
-nothing is taken out.
+nothing is taken out. Where a single lane computes all the time there is nothing to learn: a second
+of CPU takes a second.
 
 It rests on slowed runs doing the same work on CPU as others, delays apart. That is not so for code
 that asks again and again whether it may go on, and does so less often or more often while other
@@ -48,6 +49,9 @@ STEEPEST = 1.0
 """Seconds per unit that a second of CPU in it adds at most, where the CPU time is that of the
 threads which do the units: they cannot wait for more of it than there was. A single run that was
 slow and off its cores as well would say otherwise, and all slow ones would be taken to be."""
+
+BUSY = 0.97
+"""Share of its time from which on a lane computes all the time."""
 
 LEAST_LEFT = 0.3
 """Share of a time that is left of it at least."""
@@ -202,22 +206,26 @@ class Disturbance:
         total = float((t - mean) @ (t - mean))
         if spread <= 0.0 or total <= 0.0:
             return
-        slope = min(float(around @ t) / spread, steepest)
+        is_busy = self._of_lanes and self.lanes == 1 and usual >= BUSY * mean
+        slope = 1.0 if is_busy else min(float(around @ t) / spread, steepest)
         left = t - mean - slope * around
         rest = max(float(left @ left), 1e-12 * total)
         variance = rest / (len(t) - 2)
-        se = math.sqrt(variance / spread)
+        se = 0.0 if is_busy else math.sqrt(variance / spread)
         self.noise = math.sqrt(total / (len(t) - 1)) / mean
         self.left = math.sqrt(variance) / mean
         explained = 1.0 - rest / total
         least = LEAST_BY_LANES if self._of_lanes else LEAST_EXPLAINED
         noise = LEAST_NOISE_ALONE if self.lanes == 1 else LEAST_NOISE
-        if self.noise >= noise and explained >= least and slope > SURELY * se:
+        is_seen = self.noise >= noise and explained >= least and slope > SURELY * se
+        if is_busy or is_seen:
             self.slope, self.slope_se, self.usual_s = slope, se, usual
 
-    def sentence(self) -> str:
-        """For people: what was taken out."""
-        explained = 1.0 - (self.left / self.noise) ** 2 if self.noise else 0.0
+    def sentence(self) -> str | None:
+        """For people: what was taken out, if it is worth a word."""
+        if not self.matters or self.noise < LEAST_NOISE_ALONE:
+            return None
+        explained = 1.0 - (self.left / self.noise) ** 2
         how = "mostly" if explained >= LEAST_EXPLAINED else "in part"
         return (
             f"undelayed runs vary by {self.noise:.1%}, {how} because the same work takes more CPU "

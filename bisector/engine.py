@@ -67,9 +67,9 @@ class Engine:
     def answer(self) -> Answer:
         """Everything known so far."""
         known = _without_guesses(self.lab.known, self.lab.settings.threshold)
-        disturbance = self.lab.disturbance
-        if disturbance.matters:
-            known = replace(known, warnings=(*known.warnings, disturbance.sentence()))
+        disturbed = self.lab.disturbance.sentence()
+        if disturbed is not None:
+            known = replace(known, warnings=(*known.warnings, disturbed))
         trend = self.lab.baseline.trend(CONTROL)
         if trend is not None:
             sentence = (

@@ -20,16 +20,16 @@ from bisector.events import Event, Warned
 from bisector.finalists import Finalists
 from bisector.measurements import Measurements
 from bisector.observations import Purpose, RunObserved, RunRequest
+from bisector.own_time import OwnTime
 from bisector.statistics import CONTROL, t_quantile
 from bisector.tree import ROOT, Tree
-from bisector.trials import Arm, OwnTime, Trials
+from bisector.trials import Arm, Trials
 from injector.patterns import parse
 
 Steps = Generator[RunRequest, RunObserved, None]
 
 FAILURES_ALLOWED = 2
 """An undelayed benchmark that fails more often than this in a row ends the investigation."""
-
 
 PATIENCE = 0.02
 """Share of the time left that one question may take before it is given up."""
@@ -127,9 +127,9 @@ class Lab:
         )
         usable = {f.target: f for f in chosen if f.unresolved is None and f.own_per_call_s > 0.0}
         self.tree = Tree(usable.values(), beside=[f.target for f in refused])
-        self.own = OwnTime(usable, settings.delay_ns)
+        self.own = OwnTime(usable, settings.delay_ns, discovery.is_of_window)
         computing = {target: function.computing() for target, function in usable.items()}
-        self.computing = OwnTime(computing, settings.delay_ns)
+        self.computing = OwnTime(computing, settings.delay_ns, discovery.is_of_window)
         self.everything = frozenset(usable)
         self.disturbance.lanes = discovery.lanes
         for warning in discovery.warnings:

@@ -19,6 +19,7 @@ from typing import Any
 
 from bisector.backlog import Backlog
 from bisector.discovery import MOST_DISTURBED, Discovery
+from bisector.disturbance import BUSY
 from bisector.dose import Universe, slowed_by_watching
 from bisector.errors import Interrupted
 from bisector.executor import RunFailed, TargetExecutor, how_it_ended
@@ -44,9 +45,6 @@ COARSE = 1.0
 
 MOST_LANES = 16
 """More are taken to be of those that come and go."""
-
-BUSY = 0.97
-"""Share of its time from which on a lane computes all the time."""
 
 RECENT = 8
 """Undelayed windows by which is judged how fast the processors are by now."""

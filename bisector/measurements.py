@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from bisector.disturbance import LEAST_LEFT, Disturbance
-from bisector.statistics import CONTROL, Fit, fit
+from bisector.statistics import CONTROL, Estimate, Fit, fit
 
 TREND = 0.1
 TREND_EXPLAINED = 0.6
@@ -146,7 +146,10 @@ class Measurements:
         """With what disturbed each run taken out, and the doubt about that in the covariance."""
         measured, disturbance = self._as_measured(), self._disturbance
         others = {run.arm for run in self._runs if not self._can_be_adjusted(run)} - {CONTROL}
-        others |= self._computing_more()
+        if disturbance.lanes != 1:
+            # In one lane that is what delaying costs beyond what was counted; among many it may be
+            # where nothing waits for it, and to take it out would hide what the delays do.
+            others |= self._computing_more().keys()
         times, excess = [], []
         for run in self._runs:
             excess_s = 0.0 if run.cpu_s is None else disturbance.excess_s(run.cpu_s)
@@ -161,18 +164,26 @@ class Measurements:
         found = replace(found, covariance=found.covariance + np.outer(of_slope, of_slope))
         return _with_effects_of(measured, found, others)
 
-    def _computing_more(self) -> set[Hashable]:
-        """Arms whose runs plainly take more CPU time than undelayed ones, delays apart. In one lane
-        that is what delaying costs beyond what was counted; among many it may be where nothing
-        waits for it, and to take it out would hide what the delays do."""
-        if self._disturbance.lanes == 1:
-            return set()
+    def uncounted(self, arm: Hashable) -> Estimate:
+        """What delaying cost an arm's runs beyond what was counted, and was taken out of its
+        effect, as a share of undelayed time: they plainly took more CPU time, delays apart."""
+        disturbance, runs = self._disturbance, [run for run in self._runs if run.arm == arm]
+        is_taken_out = disturbance.matters and all(map(self._can_be_adjusted, runs))
+        more = self._computing_more().get(arm)
+        if more is None or disturbance.lanes != 1 or not is_taken_out:
+            return Estimate(0.0, 0.0, 1.0)
+        share = disturbance.slope * disturbance.usual_s / self.fit().level(CONTROL).value
+        return replace(more, value=share * more.value, se=share * more.se)
+
+    def _computing_more(self) -> dict[Hashable, Estimate]:
+        """Arms whose runs plainly take more CPU time than undelayed ones, delays apart, and by what
+        share of it."""
         rows = [(r.arm, r.block, math.log(r.cpu_s)) for r in self._runs if r.cpu_s is not None]
         if CONTROL not in {arm for arm, _, _ in rows}:
-            return set()
+            return {}
         found = fit(rows, 0.0, 0.0)
         more = {arm: found.effect(arm) for arm in found.arms if arm != CONTROL}
-        return {arm for arm, effect in more.items() if effect.value > PLAINLY_SE * effect.se}
+        return {arm: each for arm, each in more.items() if each.value > PLAINLY_SE * each.se}
 
     def _can_be_adjusted(self, run: _Run) -> bool:
         return run.cpu_s is not None and self._disturbance.is_same_work(run.targets)

@@ -44,7 +44,7 @@ def write_plans(answer: Answer, event_ns: Mapping[str, float], directory: Path) 
             purpose="certificate",
             block=0,
             targets=frozenset(finding.functions),
-            dose=finding.effect.dose,
+            dose=finding.effect.counted_dose,
         )
         directory.mkdir(parents=True, exist_ok=True)
         path = directory / f"{_file_name(finding.target)}.json"
@@ -99,7 +99,7 @@ def _delay_ns(finding: Finding, members: Sequence[Function]) -> float:
     calls = sum(f.calls for f in members)
     if calls <= 0:
         return FALLBACK_DELAY_NS
-    return sum(f.own_s for f in members) * finding.effect.dose * 1e9 / calls
+    return sum(f.own_s for f in members) * finding.effect.counted_dose * 1e9 / calls
 
 
 def _file_name(target: str) -> str:

@@ -12,10 +12,10 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, replace
 
 from bisector.answer import CurvePoint, Effect, Interval
-from bisector.discovery import MOST_DISTURBED, Discovery, Function
 from bisector.disturbance import Disturbance
 from bisector.measurements import Measurements
 from bisector.observations import Delivered, RunObserved
+from bisector.own_time import OwnTime
 from bisector.response import Point, respond
 from bisector.statistics import (
     CONTROL,
@@ -42,10 +42,7 @@ MOST_UNEVEN = 20.0
 """Times by which doses inside one arm are taken to differ at most."""
 
 LEAST_WORKED = 2
-"""Runs of each arm from which on the work they do is compared,"""
-
-WAITS_COUNT = 0.01
-"""and what a second of waiting counts for in it: enough where nothing else is done."""
+"""Runs of each arm from which on the work they do is compared."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,90 +56,6 @@ class Arm:
     targets: frozenset[str]
     dose: float
     waits: bool = True
-
-
-class OwnTime:
-    """Own time of the functions, on the scale doses multiply: seconds per unit and per call.
-
-    In classic mode (``delay_ns``) a call's own time is replaced by the fixed delay, so that "dose
-    1" is the delay asked for and a gain is the share of time per unit lost to it.
-
-    ``slower``: how many times as much CPU time the same work takes by now, on average, as when own
-    times were measured. Processors that others use too change their speed for minutes.
-    """
-
-    def __init__(self, functions: Mapping[str, Function], delay_ns: float | None = None) -> None:
-        self.delay_ns = delay_ns
-        self.slower = 1.0
-        self._per_unit: dict[str, float] = {}
-        self._per_call: dict[str, float] = {}
-        self._waiting: dict[str, float] = {}
-        """Share of own time that is spent waiting."""
-        for target, function in functions.items():
-            if delay_ns is None:
-                self._per_unit[target] = function.own_s
-                self._per_call[target] = function.own_per_call_s
-                self._waiting[target] = function.wait_s / max(function.own_s, 1e-12)
-            else:
-                self._per_unit[target] = function.calls * delay_ns / 1e9
-                self._per_call[target] = delay_ns / 1e9
-
-    def judge_speed(self, found: Discovery | None, usual_s: float | None) -> None:
-        """How much slower processors are on average than when ``found`` was made.
-
-        Of several discovery runs the least disturbed counts: what looks slower there than usual
-        polls while it is watched, but a program does not compute for longer than its CPU time.
-
-        Args:
-            usual_s: CPU seconds of undelayed runs, or units, on average; None while unknown.
-        """
-        if found is not None and found.usual_cpu_s and usual_s:
-            least = 1.0 / MOST_DISTURBED
-            if not found.is_of_window:
-                computing_s = (found.gil_s + found.nogil_s) / found.cpu_units
-                least = min(1.0, usual_s / max(computing_s, 1e-12))
-            self.slower = min(max(usual_s / found.usual_cpu_s, least), MOST_DISTURBED)
-
-    def per_unit_s(self, targets: frozenset[str]) -> float:
-        """Own time of a set per unit of work."""
-        return sum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
-
-    def _by_now(self, target: str, own_s: float) -> float:
-        """An own time of this target as the processors are by now."""
-        if self.delay_ns is not None or self.slower == 1.0:
-            return own_s
-        waiting = self._waiting.get(target, 0.0)
-        return own_s * (waiting + (1.0 - waiting) * self.slower)
-
-    def work_s(self, delivered: Mapping[str, Delivered]) -> float:
-        """What the calls of a run compute, in seconds as if none was delayed.
-
-        Waits hardly count: a helper that looks now and then does so less often when it is slowed.
-        """
-        return sum(
-            max(1.0 - self._waiting.get(target, 0.0), WAITS_COUNT)
-            * (self._per_call.get(target, 0.0) * counted.calls)
-            for target, counted in delivered.items()
-        )
-
-    def expected_s(self, delivered: Mapping[str, Delivered], dose: float) -> float:
-        """What a dose of 1 adds to the calls that were made in a run slowed by ``dose``.
-
-        Waits among other code shrink when that is slowed, or grow where they wait for it, and are
-        not always foreseen: what was not waited was not there to be slowed and does not make the
-        dose of the rest smaller, and what was waited longer does not make it larger. What was given
-        on CPU is a dose of what computes.
-        """
-        total = 0.0
-        for target, counted in delivered.items():
-            per_call_s = self._per_call.get(target, 0.0)
-            own = self._by_now(target, per_call_s) * counted.calls
-            if len(delivered) > 1 and (waiting := self._waiting.get(target, 0.0)) > 0.0:
-                worked = own - waiting * per_call_s * counted.calls
-                spun_s = dose * worked if counted.spun_ns is None else counted.spun_ns / 1e9
-                own = worked + max(counted.delayed_ns / 1e9 - spun_s, 0.0) / max(dose, 1e-12)
-            total += own
-        return total
 
 
 class Trials:
@@ -161,6 +74,7 @@ class Trials:
         """(arm, block, log of the seconds that the calls of a run take undelayed)."""
         self._delivered: dict[Arm, dict[str, Delivered]] = {}
         """All runs of an arm together, by target."""
+        self._units: dict[Arm, float] = {}
         self._doses: dict[Arm, tuple[float, float]] = {}
         """By arm: how much slower processors were taken to be, and the dose by that."""
 
@@ -175,6 +89,7 @@ class Trials:
         self.measurements.add(
             *(arm, block, time_s, observed.own_cpu_s, arm.targets), delay_s / observed.units
         )
+        self._units[arm] = self._units.get(arm, 0.0) + observed.units
         each = self._delivered.setdefault(arm, {})
         for target, new in observed.delivered.items():
             each[target] = each[target].plus(new) if target in each else new
@@ -240,6 +155,13 @@ class Trials:
         """Injected time per unit of work, as counted."""
         return self.dose(arm) * self.own.per_unit_s(arm.targets)
 
+    def _counted_s(self, arm: Arm) -> float:
+        """The same by the units and calls of its own windows: a program's work may change."""
+        if not self.own.of_window:
+            return self.injected_s(arm)
+        delayed_ns = sum(each.delayed_ns for each in self._delivered.get(arm, {}).values())
+        return delayed_ns / 1e9 / max(self._units.get(arm, 0.0), 1e-12)
+
     def gain(self, arm: Arm) -> Estimate | None:
         """(t - t0) / dose / t0 with its standard error; None while nothing was delivered, or no
         undelayed run is there to compare with."""
@@ -296,19 +218,26 @@ class Trials:
             return None
         dose = self.dose(arm)
         raw = self.fit().effect(arm)
-        injected = self.injected_s(arm)
+        injected = self._counted_s(arm)
         t0 = self.fit().level(CONTROL).value
         fraction = None
         if injected > 0.0:
             factor = dose * t0 / injected
             fraction = Interval(gain.estimate * factor, gain.lo * factor, gain.hi * factor)
-        drop = Interval(*(_drop(g * dose) for g in (gain.estimate, gain.lo, gain.hi)))
+        uncounted = self.measurements.uncounted(arm)
+        more = 1.0 + uncounted.value * t0 / injected if injected > 0.0 else 1.0
+        added = gain.estimate * dose + uncounted.value
+        radius = math.hypot(
+            0.5 * gain.width * dose, sequence_radius(uncounted, 0.05, self.scale(arm, threshold))
+        )
+        drop = Interval(_drop(added), _drop(added - radius), _drop(added + radius))
         arms = tuple(dict.fromkeys((*curve_arms, arm)))
         response = respond(self.points(arms))
         return Effect(
-            dose=dose,
+            dose=more * dose,
+            counted_dose=dose,
             delay_ns=self.own.delay_ns,
-            delay_per_call_ns=self._per_call_ns(arm),
+            delay_per_call_ns=more * self._per_call_ns(arm),
             drop=drop,
             gain=gain,
             critical_fraction=fraction,

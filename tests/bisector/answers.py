@@ -52,6 +52,7 @@ def effect(gain, half=0.012, dose=0.25, kappa=1.0, shape="linear", slack=None, d
     )
     return Effect(
         dose=dose,
+        counted_dose=dose,
         delay_ns=delay_ns,
         drop=Interval(drop, drop - half * dose, drop + half * dose),
         gain=Interval(gain, gain - half, gain + half),

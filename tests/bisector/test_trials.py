@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from bisector.discovery import Discovery, Function
+from bisector.disturbance import Disturbance
 from bisector.observations import Delivered, RunObserved
+from bisector.own_time import OwnTime
 from bisector.response import Point
 from bisector.root import _as_if_undisturbed
-from bisector.trials import Arm, OwnTime, Trials
+from bisector.trials import Arm, Trials
 
 WORK = Function("m:work", "m.py", 1, 1.0, 2e-3, 0.0, 0.0)
 WAIT = Function("m:wait", "m.py", 9, 1.0, 0.0, 0.0, 8e-3)
@@ -180,3 +184,58 @@ def test_slower_processors_use_up_slack_as_delays_do(lanes: int, x_ns: float) ->
     slowed = RunObserved(2, "ok", 1.0, 1.0, cpu_s=0.1, units=10, delivered=delivered)
     trials.add(arm, 1, slowed, 0.01)
     assert _as_if_undisturbed(found, trials, arm, Point(5e6, 0.1, 0.01)).x == pytest.approx(x_ns)
+
+
+@pytest.mark.parametrize(
+    ("more_s", "dose", "drop"), [(0.0, 0.5, 1.0 / 11.0), (1e-3, 1.0, 2.0 / 12.0)]
+)
+def test_what_callbacks_cost_beyond_what_is_counted_is_part_of_the_dose_and_of_the_drop(
+    more_s: float, dose: float, drop: float
+) -> None:
+    """A single lane of 10 ms a unit; of its windows 1 ms is counted, and more is spent on CPU."""
+    rng, disturbance = random.Random(5), Disturbance()
+    disturbance.lanes = 1
+    trials, arm = Trials(OWN, disturbance=disturbance), Arm(frozenset(("m:work",)), 0.5)
+    delivered = {"m:work": Delivered(10, 10, 10e6, 10e6)}
+    for block in range(1, 17):
+        for delay_s in (0.0, 1e-3):
+            added_s = more_s if delay_s else 0.0
+            cpu_s = rng.uniform(10e-3, 10.2e-3) + added_s
+            time_s = cpu_s + delay_s + rng.gauss(0.0, 1e-5)
+            disturbance.learn(block, time_s, cpu_s, {"m:work": delay_s} if delay_s else None, True)
+            observed = RunObserved(
+                block,
+                "ok",
+                1.0,
+                1.0,
+                lane_cpu_s=10 * cpu_s,
+                units=10.0,
+                delivered=delivered if delay_s else {},
+            )
+            trials.add(arm if delay_s else None, block, observed, time_s)
+    effect = trials.effect(arm, 0.05)
+    assert effect is not None
+    assert effect.critical_fraction is not None
+    assert effect.critical_fraction.estimate == pytest.approx(1.0, abs=0.1)
+    assert effect.counted_dose == pytest.approx(0.5)
+    assert effect.dose == pytest.approx(dose, abs=0.05)
+    assert effect.drop.estimate == pytest.approx(drop, abs=0.01)
+    assert effect.drop.lo <= drop <= effect.drop.hi
+
+
+@pytest.mark.parametrize(("of_window", "critical_fraction"), [(True, 1.0), (False, 1.2)])
+def test_in_windows_what_is_injected_is_what_was_counted_in_them(
+    of_window: bool, critical_fraction: float
+) -> None:
+    """A program whose work grows: by now a unit makes 1.2 of the calls that it made at first."""
+    trials = Trials(OwnTime({WORK.target: WORK}, of_window=of_window))
+    arm = Arm(frozenset(("m:work",)), 0.5)
+    delivered = {"m:work": Delivered(12, 12, 12e6, 12e6)}
+    for block in (1, 2, 3):
+        trials.add(None, block, RunObserved(block, "ok", 1.0, 1.0, units=10.0), 10e-3)
+        slowed = RunObserved(block, "ok", 1.0, 1.0, units=10.0, delivered=delivered)
+        trials.add(arm, block, slowed, 11.2e-3)
+    effect = trials.effect(arm, 0.05)
+    assert effect is not None
+    assert effect.critical_fraction is not None
+    assert effect.critical_fraction.estimate == pytest.approx(critical_fraction)
