@@ -6,7 +6,8 @@ VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 150s
 
-.PHONY: demo test test-short lint cases accuracy bench-live agreement soak-live clean environment
+.PHONY: demo test test-short lint cases accuracy bench-live bench-injector agreement soak-live clean \
+	environment
 
 demo:
 	@echo "Installing into $(DEMO_VENV) ..."
@@ -41,10 +42,15 @@ cases: environment
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
 
-# What windows of one run save against a process for each experiment, about half an hour; one example
-# or start-up with LIVE="--example gpu_serving --startup 10".
+# What windows of one run save against a process for each experiment, about an hour; one example or
+# start-up with LIVE="--example gpu_serving --startup 10".
 bench-live: environment
 	$(VENV)/bin/python tests/bench_live.py $(LIVE)
+
+# What a callback costs, how exact delays are, what discovery costs and how right its own times are:
+# three minutes.
+bench-injector: environment
+	$(VENV)/bin/python tests/injector/bench_injector.py
 
 # The same programs in windows of one run and in a process for each experiment, side by side.
 agreement: environment

@@ -216,6 +216,15 @@ def doses_of(function: Function, dose: float, *, callback_s: float = 0.0) -> lis
     return made
 
 
+def callbacks_of(function: Function, callback_s: float = 0.0) -> float:
+    """How often a call of it is called back while it is delayed, on average."""
+    visits = 0.0
+    for code in function.codes:
+        rows = _placed(code, LONGEST_S, callback_s).values()
+        visits += sum({id(site): site.visits for row in rows for site, _ in row}.values())
+    return visits / function.calls_total if function.calls_total > 0.0 else 0.0
+
+
 _Placed: TypeAlias = dict[State, list[tuple[SiteProfile, float]]]
 """By state: sites that get delays, each with the seconds of its state that it stands for."""
 

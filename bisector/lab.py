@@ -127,9 +127,9 @@ class Lab:
         )
         usable = {f.target: f for f in chosen if f.unresolved is None and f.own_per_call_s > 0.0}
         self.tree = Tree(usable.values(), beside=[f.target for f in refused])
-        self.own = OwnTime(usable, settings.delay_ns, discovery.is_of_window)
+        self.own = OwnTime(usable, settings.delay_ns, discovery)
         computing = {target: function.computing() for target, function in usable.items()}
-        self.computing = OwnTime(computing, settings.delay_ns, discovery.is_of_window)
+        self.computing = OwnTime(computing, settings.delay_ns, discovery)
         self.everything = frozenset(usable)
         self.disturbance.lanes = discovery.lanes
         for warning in discovery.warnings:

@@ -15,6 +15,7 @@ import numpy as np
 
 from bisector.disturbance import LEAST_LEFT, Disturbance
 from bisector.statistics import CONTROL, Estimate, Fit, fit
+from bisector.uncounted import weighed
 
 TREND = 0.1
 TREND_EXPLAINED = 0.6
@@ -35,6 +36,7 @@ class _Run:
     cpu_s: float | None
     targets: frozenset[str]
     delay_s: float
+    callbacks: float
 
 
 class Measurements:
@@ -53,6 +55,7 @@ class Measurements:
         self._counts: Counter[Hashable] = Counter()
         self._fit: Fit | None = None
         self._fitted_at = 0
+        self._more_cpu: dict[Hashable, Estimate] | None = None
 
     def add(
         self,
@@ -62,6 +65,7 @@ class Measurements:
         cpu_s: float | None = None,
         targets: frozenset[str] = frozenset(),
         delay_s: float = 0.0,
+        callbacks: float = 0.0,
     ) -> None:
         """Record one run.
 
@@ -70,13 +74,14 @@ class Measurements:
             cpu_s: of all its processes, without what delays were given there; None where unknown.
             targets: what was slowed.
             delay_s: by how much, per unit, as counted.
+            callbacks: how many there were, per unit.
         """
         if not (time_per_unit_s > 0.0 and math.isfinite(time_per_unit_s)):
             raise ValueError(f"time per unit must be positive and finite, not {time_per_unit_s!r}")
         known = cpu_s if cpu_s is not None and cpu_s > 0.0 else None
-        self._runs.append(_Run(arm, block, time_per_unit_s, known, targets, delay_s))
+        self._runs.append(_Run(arm, block, time_per_unit_s, known, targets, delay_s, callbacks))
         self._counts[arm] += 1
-        self._fit = None
+        self._fit = self._more_cpu = None
 
     def count(self, arm: Hashable) -> int:
         """Runs of an arm so far."""
@@ -149,7 +154,8 @@ class Measurements:
         if disturbance.lanes != 1:
             # In one lane that is what delaying costs beyond what was counted; among many it may be
             # where nothing waits for it, and to take it out would hide what the delays do.
-            others |= self._computing_more().keys()
+            more = self._computing_more()
+            others |= {arm for arm, each in more.items() if each.value > PLAINLY_SE * each.se}
         times, excess = [], []
         for run in self._runs:
             excess_s = 0.0 if run.cpu_s is None else disturbance.excess_s(run.cpu_s)
@@ -166,24 +172,29 @@ class Measurements:
 
     def uncounted(self, arm: Hashable) -> Estimate:
         """What delaying cost an arm's runs beyond what was counted, and was taken out of its
-        effect, as a share of undelayed time: they plainly took more CPU time, delays apart."""
-        disturbance, runs = self._disturbance, [run for run in self._runs if run.arm == arm]
-        is_taken_out = disturbance.matters and all(map(self._can_be_adjusted, runs))
-        more = self._computing_more().get(arm)
-        if more is None or disturbance.lanes != 1 or not is_taken_out:
+        effect, as a share of undelayed time."""
+        disturbance, more = self._disturbance, self._computing_more()
+        refused = {run.arm for run in self._runs if not self._can_be_adjusted(run)}
+        if not disturbance.matters or disturbance.lanes != 1 or arm in refused or arm not in more:
             return Estimate(0.0, 0.0, 1.0)
+        callbacks = {
+            known: float(np.mean([run.callbacks for run in self._runs if run.arm == known]))
+            for known in more
+        }
+        found = weighed(
+            {known: each for known, each in more.items() if known not in refused}, callbacks, arm
+        )
         share = disturbance.slope * disturbance.usual_s / self.fit().level(CONTROL).value
-        return replace(more, value=share * more.value, se=share * more.se)
+        return replace(found, value=share * found.value, se=share * found.se)
 
     def _computing_more(self) -> dict[Hashable, Estimate]:
-        """Arms whose runs plainly take more CPU time than undelayed ones, delays apart, and by what
-        share of it."""
-        rows = [(r.arm, r.block, math.log(r.cpu_s)) for r in self._runs if r.cpu_s is not None]
-        if CONTROL not in {arm for arm, _, _ in rows}:
-            return {}
-        found = fit(rows, 0.0, 0.0)
-        more = {arm: found.effect(arm) for arm in found.arms if arm != CONTROL}
-        return {arm: each for arm, each in more.items() if each.value > PLAINLY_SE * each.se}
+        """By arm what its runs take more CPU time than undelayed ones, delays apart, as a share."""
+        if self._more_cpu is None:
+            rows = [(r.arm, r.block, math.log(r.cpu_s)) for r in self._runs if r.cpu_s is not None]
+            arms = {arm for arm, _, _ in rows}
+            found = fit(rows, 0.0, 0.0) if CONTROL in arms else None
+            self._more_cpu = {arm: found.effect(arm) for arm in arms - {CONTROL}} if found else {}
+        return self._more_cpu
 
     def _can_be_adjusted(self, run: _Run) -> bool:
         return run.cpu_s is not None and self._disturbance.is_same_work(run.targets)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bisector.discovery import MOST_DISTURBED, Discovery, Function
+from bisector.dose import callbacks_of
 from bisector.observations import Delivered
 
 WAITS_COUNT = 0.01
@@ -21,7 +22,7 @@ class OwnTime:
     In classic mode (``delay_ns``) a call's own time is replaced by the fixed delay, so that "dose
     1" is the delay asked for and a gain is the share of time per unit lost to it.
 
-    ``of_window``: runs are windows, whose units are counted as its delays are.
+    ``of_window``: runs are windows, whose units are counted as their delays are.
 
     ``slower``: how many times as much CPU time the same work takes by now, on average, as when own
     times were measured. Processors that others use too change their speed for minutes.
@@ -31,16 +32,19 @@ class OwnTime:
         self,
         functions: Mapping[str, Function],
         delay_ns: float | None = None,
-        of_window: bool = False,
+        found: Discovery | None = None,
     ) -> None:
         self.delay_ns = delay_ns
-        self.of_window = of_window
+        self.of_window = found is not None and found.is_of_window
         self.slower = 1.0
         self._per_unit: dict[str, float] = {}
         self._per_call: dict[str, float] = {}
         self._waiting: dict[str, float] = {}
         """Share of own time that is spent waiting."""
+        self._callbacks: dict[str, float] = {}
+        callback_s = found.callback_s if found else 0.0
         for target, function in functions.items():
+            self._callbacks[target] = 1.0 if delay_ns else callbacks_of(function, callback_s)
             if delay_ns is None:
                 self._per_unit[target] = function.own_s
                 self._per_call[target] = function.own_per_call_s
@@ -84,6 +88,13 @@ class OwnTime:
         return sum(
             max(1.0 - self._waiting.get(target, 0.0), WAITS_COUNT)
             * (self._per_call.get(target, 0.0) * counted.calls)
+            for target, counted in delivered.items()
+        )
+
+    def callbacks(self, delivered: Mapping[str, Delivered]) -> float:
+        """How many there were in a run."""
+        return sum(
+            counted.calls * self._callbacks.get(target, 0.0)
             for target, counted in delivered.items()
         )
 

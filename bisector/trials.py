@@ -87,7 +87,9 @@ class Trials:
         if delay_s is None:
             delay_s = sum(each.delayed_ns for each in observed.delivered.values()) / 1e9
         self.measurements.add(
-            *(arm, block, time_s, observed.own_cpu_s, arm.targets), delay_s / observed.units
+            *(arm, block, time_s, observed.own_cpu_s, arm.targets),
+            delay_s / observed.units,
+            self.own.callbacks(observed.delivered) / observed.units,
         )
         self._units[arm] = self._units.get(arm, 0.0) + observed.units
         each = self._delivered.setdefault(arm, {})

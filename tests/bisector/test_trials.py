@@ -228,7 +228,8 @@ def test_in_windows_what_is_injected_is_what_was_counted_in_them(
     of_window: bool, critical_fraction: float
 ) -> None:
     """A program whose work grows: by now a unit makes 1.2 of the calls that it made at first."""
-    trials = Trials(OwnTime({WORK.target: WORK}, of_window=of_window))
+    found = Discovery((WORK,), cpu_units=30.0 if of_window else 1.0)
+    trials = Trials(OwnTime({WORK.target: WORK}, found=found))
     arm = Arm(frozenset(("m:work",)), 0.5)
     delivered = {"m:work": Delivered(12, 12, 12e6, 12e6)}
     for block in (1, 2, 3):
