@@ -180,12 +180,10 @@ class Bench:
             whole_run_is_unit=True,
             overheads=self.calibration.discover_ns,
         )
-        own_s = {
-            function.target.partition(":")[2]: function.gil_s + function.nogil_s
-            for function in found.functions
-        }
-        total_s = sum(own_s[name] for name in truth)
-        apart = {name: own_s[name] / total_s / share - 1.0 for name, share in truth.items()}
+        own_s = {function.target: function.gil_s + function.nogil_s for function in found.functions}
+        of_truth = {name: own_s[f"__main__:{name}"] for name in truth}
+        total_s = sum(of_truth.values())
+        apart = {name: of_truth[name] / total_s / share - 1.0 for name, share in truth.items()}
         worst = max(apart, key=lambda name: abs(apart[name]))
         self.say(
             f"own-time shares of {len(truth)} functions, the worst {worst}",
