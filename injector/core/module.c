@@ -46,6 +46,7 @@ module_set_clock(PyObject *Py_UNUSED(module), PyObject *args)
         return NULL;
     }
     test_clock = (struct test_clock){PyTuple_GET_SIZE(args) > 0, wall_ns, cpu_ns};
+    ticks.trusted = 0;
     Py_RETURN_NONE;
 }
 
@@ -108,6 +109,7 @@ add_type(PyObject *module, PyType_Spec *spec)
 static int
 execute(PyObject *module)
 {
+    ticks_init();
     return suits() < 0 || errors_init(module) < 0 || record_init() < 0 || thread_init() < 0
                    || add_type(module, &delayer_spec) < 0
                    || add_type(module, &observer_spec) < 0

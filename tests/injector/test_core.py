@@ -723,6 +723,20 @@ def test_own_time_is_split_between_caller_and_callee() -> None:
     assert view[8 + 4] == 1
 
 
+def test_the_clock_of_events_is_the_monotonic_one() -> None:
+    """It goes by the processor's counter after a moment, and is set right again and again."""
+    code, view = code_of("f"), counters()
+    tracker = observer(_core.Observer, view, lambda c, _: (1, 0, False))
+    end_s, apart_ns = time.monotonic() + 0.3, 0
+    while time.monotonic() < end_s:
+        before_ns = time.monotonic_ns()
+        tracker.start(code, 0)
+        after_ns = time.monotonic_ns()
+        tracker.return_(code, 2, None)
+        apart_ns = max(apart_ns, before_ns - view[8 + 7], view[8 + 7] - after_ns)
+    assert apart_ns < 2_000
+
+
 def test_a_wait_in_a_native_call_is_waiting_and_in_pure_python_is_nothing() -> None:
     code = code_of("f")
     for function, waits in ((len, True), (code_of, False)):
