@@ -4,16 +4,16 @@
 
     {"python", "backend", "reason", "compiled",
      "event_ns": {"entry", "site", "wide",         delay mode: one callback that pays no delay yet
-                  "inside"},
+                  "inside", "pay"},
      "discover_ns": {"callee", "caller", "site",   what is left of watching in the own times
                      "wide"}}
 
 ``wide``: more for each offset that is above `injector.tracker.SMALL_INT`. ``inside``: what of an
-event the tracker's own clock sees; the compiled one does not look at it. ``discover_ns``:
-nanoseconds that discovery adds to the own time of a function per call of it (``callee``), per
-tracked callee it calls (``caller``), per CALL, JUMP, native return, yield or return event in it
-(``site``), and per large offset of these. Subtract them times ``calls``, ``callee_calls``,
-``events``, and visits of sites far down.
+event the tracker's own clock sees; the compiled one does not look at it. ``pay``: what a payment
+takes beyond the time it spends. ``discover_ns``: nanoseconds that discovery adds to the own time of
+a function per call of it (``callee``), per tracked callee it calls (``caller``), per CALL, JUMP,
+native return, yield or return event in it (``site``), and per large offset of these. Subtract them
+times ``calls``, ``callee_calls``, ``events``, and visits of sites far down.
 
 Everything is differences of loops, so that the loop's own cost cancels; each the fastest of a few
 short ones (what disturbs a loop only slows it). But processors that others use too are slow for
@@ -48,6 +48,8 @@ _WATCHED = 5
 _SLOT = 8
 _DELAYS = (1e-3, 0.0, 0.0, 0.0)
 """Of a visit: a delay that is added up, and too short to be paid."""
+_PAID = (2e3, 0.0, 0.0, 0.0)
+"""One that is paid at once."""
 _DELAYED = 2
 """Counter of a target."""
 _A_JUMP = {"at": "jump", "offset": 0, "state": "gil", "delay_ns": 1.0}
@@ -95,7 +97,7 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
         sleep(_PAUSE_S if number else 0.0)
         delays = _delay_costs(choose, probe, core, backend)
         rounds.append((*delays, *_discover_costs(choose, core, backend)))
-    entry, site, wide, inside, *discover = (
+    entry, site, wide, inside, pay, *discover = (
         round(sum(each) / _ROUNDS, 1) for each in zip(*rounds, strict=True)
     )
     return {
@@ -103,7 +105,7 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
         "backend": probe.name,
         "reason": f"{reason}; {core_reason}",
         "compiled": core is not None,
-        "event_ns": {"entry": entry, "site": site, "wide": wide, "inside": inside},
+        "event_ns": {"entry": entry, "site": site, "wide": wide, "inside": inside, "pay": pay},
         "discover_ns": dict(
             zip(("callee", "caller", "site", "wide"), (*discover, wide), strict=True)
         ),
@@ -111,8 +113,9 @@ def calibrate(compiled: bool = True, backend: str = "auto") -> dict[str, Any]:
 
 
 def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float, ...]:
-    """(entry, site, wide, inside): what one callback of a target that pays nothing adds to a run,
-    each large offset to that, and what of it the tracker counts by itself, in ns."""
+    """(entry, site, wide, inside, pay): what one callback of a target that pays nothing adds to a
+    run, each large offset to that, what of it the tracker counts by itself, and what a payment
+    takes beyond what it counts, in ns."""
     delayer = core or import_module(_PACKAGE + ".delayer")
 
     def with_sites(specs: Specs, run: Any) -> tuple[float, float]:
@@ -131,7 +134,7 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
             return _timed(run), counters[_SLOT + _DELAYED] - before
 
         plain = _fastest(lambda: _timed(run))
-        tracker = delayer.Delayer(counters, resolve, _raise, _disable(), (0, 0), (0, 0, 0))
+        tracker = delayer.Delayer(counters, resolve, _raise, _disable(), (0, 0), (0, 0, 0, 0))
         if core is None:
             tracker.inside_ns = 0
         backend.install(tracker)
@@ -147,14 +150,18 @@ def _delay_costs(choose: Any, probe: Any, core: Any, wanted: str) -> tuple[float
         spec = (1, 0, 1, False, None, None, sites)
         return with_sites({run.__name__: (spec, ["jump", "call", "return"])}, run)
 
-    at_entry: Specs = {"_callee": ((1, 0, 1, False, _DELAYS, None, None), [])}
-    entry, inside = with_sites(at_entry, _loop)
+    def at_entry(is_fixed: bool, delays: tuple[float, ...]) -> tuple[float, float]:
+        return with_sites({"_callee": ((1, 0, 1, is_fixed, delays, None, None), [])}, _loop)
+
+    entry, inside = at_entry(False, _DELAYS)
+    paid, counted = at_entry(True, _PAID)
+    pay = max(0.0, paid - counted - max(0.0, entry - inside))
     if not probe.place(_turns.__code__, [_A_JUMP])[0]:
         # A mechanism without back-edges: its other sites cost what an entry does.
-        return entry, entry, 0.0, inside
+        return entry, entry, 0.0, inside, pay
     site, site_inside = at_jumps(_turns)
     far, _ = at_jumps(_far_turns)
-    return entry, site, max(0.0, far - site) / 2.0, (inside + site_inside) / 2.0
+    return entry, site, max(0.0, far - site) / 2.0, (inside + site_inside) / 2.0, pay
 
 
 def _discover_costs(choose: Any, core: Any, wanted: str) -> tuple[float, float, float]:

@@ -105,7 +105,7 @@ class Delayer:
         self._on_error = on_error
         self._disable = disable
         self._open_ns, self._close_ns = window
-        self._entry_ns, self._site_ns, self._wide_ns = event_ns
+        self._entry_ns, self._site_ns, self._wide_ns, self._pay_ns = event_ns
         self.inside_ns: int | None = None
         """What of ``event_ns`` the tracker's clock sees: where it is known, a callback is counted
         as the rest and what it takes this time. In Python it is not always the same, and a delay
@@ -320,7 +320,7 @@ class Delayer:
         if debt < FLOOR_NS[state] and not (target.fixed and debt > 0):
             return 0
         began = monotonic_ns()
-        delivered = _PAY[state](debt)
+        delivered = _PAY[state](max(debt - self._pay_ns, 0.0)) + self._pay_ns
         now = monotonic_ns()
         debts.owed[state] -= delivered
         debts.spun_ns += 0 if state == 2 else delivered

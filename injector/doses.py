@@ -67,8 +67,10 @@ class Doses:
         self.ledger = ledger
         """Where targets are announced; a forked child puts its own here."""
         costs = plan["event_ns"]
-        entry, site, wide = (round(costs.get(kind, 0)) for kind in ("entry", "site", "wide"))
-        self.event_ns: EventNs = (entry, site, wide)
+        entry, site, wide, pay = (
+            round(costs.get(kind, 0)) for kind in ("entry", "site", "wide", "pay")
+        )
+        self.event_ns: EventNs = (entry, site, wide, pay)
         """Whole ns of one callback, as `injector.tracker.Delayer` wants them."""
         self._slots: dict[tuple[str, str, int, str], int] = {}
 

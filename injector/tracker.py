@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .plan import ByState
 
     Window: TypeAlias = tuple[int, int]
-    EventNs: TypeAlias = tuple[int, int, int]
+    EventNs: TypeAlias = tuple[int, int, int, int]
     Visit: TypeAlias = tuple[float, float, float, float]
     """The delays at a site: ns to add to the debts at a dose of 1, in the order of `STATES`, and a
     share. What the callback costs is taken off ``gil`` when it comes, never below zero. With a
@@ -80,7 +80,8 @@ SIGNIFICANT_NS = 20_000
 class Delayer(Protocol):
     """Delay mode. Built as ``Delayer(counters, resolve, on_error, disable, window, event_ns)``.
 
-    ``event_ns`` is ``(entry, site, wide)``: what one callback costs, whole ns. Every callback of a
+    ``event_ns`` is ``(entry, site, wide, pay)``: what one callback costs, whole ns, and what one
+    payment does beyond what it spends. Every callback of a
     target inside the window (start and resume: entry; at a site: site; and wide for each offset
     above `SMALL_INT`, which the interpreter makes anew each time) adds it to ``gil_ns`` and
     ``delayed_ns``, whether or not it carries a delay; but the entry of a progress point, which is
@@ -89,10 +90,10 @@ class Delayer(Protocol):
     copies the counters in use where a still is wanted (`injector.ledger`).
 
     A visit, for each state with ns: ``debt[thread][state] += ns * dose[state]`` (for ``gil`` less
-    ``event_ns``); when the debt is at least the
-    floor (or ``fixed`` and positive) all of it is paid by `injector.spin` and ``debt -= delivered``
-    as measured, so that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and
-    ``delayed_ns`` += delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
+    ``event_ns``); when the debt is at least the floor (or ``fixed`` and positive) all of it is paid
+    by `injector.spin`, less ``pay``, and ``debt -= delivered``, as measured and with ``pay``, so
+    that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` +=
+    delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
     """
 
     def __init__(

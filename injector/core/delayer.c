@@ -133,13 +133,15 @@ init(PyObject *object, PyObject *args, PyObject *kwargs)
     static char *names[] = {"counters", "resolve", "on_error", "disable", "window", "event_ns", NULL};
     struct delayer *self = (struct delayer *)object;
     PyObject *counters, *resolve, *on_error, *disable, *window;
-    long long entry_ns, site_ns, wide_ns;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LLL):Delayer", names, &counters, &resolve,
-                                     &on_error, &disable, &window, &entry_ns, &site_ns, &wide_ns)
+    long long entry_ns, site_ns, wide_ns, pay_ns;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LLLL):Delayer", names, &counters, &resolve,
+                                     &on_error, &disable, &window, &entry_ns, &site_ns, &wide_ns,
+                                     &pay_ns)
         || window_read(&self->window, window) < 0 || counters_hold(&self->counters, counters) < 0) {
         return -1;
     }
     self->entry_ns = entry_ns > 0 ? entry_ns : 0;
+    self->pay_ns = pay_ns > 0 ? pay_ns : 0;
     self->site_ns = site_ns > 0 ? site_ns : 0;
     self->wide_ns = wide_ns > 0 ? wide_ns : 0;
     self->serial = record_serial();

@@ -39,7 +39,8 @@ struct delayer {
     struct window window;
     int with_sites;      /* targets that are slowed and have sites; those gone still count */
     int64_t entry_ns, site_ns; /* what one callback costs, */
-    int64_t wide_ns;           /* and each number that had to be made for it */
+    int64_t wide_ns;           /* and each number that had to be made for it, */
+    int64_t pay_ns;            /* and a payment beyond what it spends */
     int64_t lowest, highest;   /* slots in use: what a still copies; lowest 0: none */
     PyObject *resolve, *on_error, *disable;
 };

@@ -26,12 +26,13 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
     target->record.references++;
     double debt = thread->owed[state];
     thread->owed[state] = 0.0; /* so that a switch meanwhile finds nothing to forgive */
-    int64_t delivered = spend[state]((int64_t)debt);
+    int64_t left = (int64_t)debt - self->pay_ns;
+    int64_t delivered = spend[state](left > 0 ? left : 0) + self->pay_ns;
     thread->owed[state] += debt - (double)delivered;
     thread->spun_ns += state == WAIT ? 0 : delivered;
     if (self->counters.base != NULL) {
         uint64_t *counters = self->counters.base + WIDTH * target->slot;
-        uint64_t now = (uint64_t)now_ns();
+        uint64_t now = (uint64_t)event_ns();
         counters[DELAYS]++;
         counters[DELAYED_NS] += (uint64_t)delivered;
         counters[GIL_NS + state] += (uint64_t)delivered;

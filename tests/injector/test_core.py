@@ -49,7 +49,11 @@ def unexpected(error: BaseException) -> None:
 
 
 def delayer(
-    make: Any, view: memoryview, resolve: Any, on_error: Any = unexpected, event_ns: Any = (0, 0, 0)
+    make: Any,
+    view: memoryview,
+    resolve: Any,
+    on_error: Any = unexpected,
+    event_ns: Any = (0, 0, 0, 0),
 ) -> Any:
     return make(view, resolve, on_error, DISABLE, (0, 0), event_ns)
 
@@ -179,6 +183,20 @@ def test_small_delays_are_owed_and_paid_together(make: Any) -> None:
 
 
 @each_delayer
+def test_what_a_payment_takes_beyond_what_it_spends_is_part_of_the_delay(make: Any) -> None:
+    view, code = counters(), code_of("f")
+    spec = (1, 0, 1, True, visit(0, 300_000), None, None)
+    tracker = delayer(make, view, lambda *_: spec, event_ns=(0, 0, 0, 200_000))
+    begin = time.perf_counter_ns()
+    for _ in range(20):
+        tracker.start(code, 0)
+    took = time.perf_counter_ns() - begin
+    assert view[8 + 1] == 20
+    assert view[8 + 2] >= 20 * 300_000
+    assert view[8 + 2] - 20 * 200_000 <= took, "as much less is spent"
+
+
+@each_delayer
 def test_debts_are_the_threads_own(make: Any) -> None:
     code = code_of("f")
     view = counters()
@@ -206,7 +224,7 @@ def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> No
     view = counters()
     sites = {4: visit(0, 2_000.0), 10: visit(2, 1_000.0)}
     spec = (1, 0, 1, True, None, visit(2, 100.0), sites)
-    tracker = delayer(make, view, lambda *_: spec, event_ns=(7, 3, 2))
+    tracker = delayer(make, view, lambda *_: spec, event_ns=(7, 3, 2, 0))
     assert tracker.start(code, 0) is None
     assert tracker.call(code, 4, len, None) is None
     assert tracker.return_(code, 4, None) is None
@@ -228,7 +246,10 @@ def test_sites_pay_where_they_are_and_others_disable_themselves(make: Any) -> No
 def test_the_callback_of_a_progress_point_comes_in_any_case(make: Any) -> None:
     view, code = counters(), code_of("f")
     tracker = delayer(
-        make, view, lambda *_: (1, 2, 1, False, visit(0, 1.0), None, None), event_ns=(1000, 100, 10)
+        make,
+        view,
+        lambda *_: (1, 2, 1, False, visit(0, 1.0), None, None),
+        event_ns=(1000, 100, 10, 0),
     )
     tracker.start(code, 0)
     assert (view[8], view[10], view[16]) == (1, 0, 1)
@@ -239,7 +260,7 @@ def test_a_callback_that_is_told_large_offsets_costs_more(make: Any) -> None:
     view, code = counters(), code_of("f")
     sites = {at: visit(0, 1.0) for at in (256, 258, 600)}
     spec = (1, 0, 1, False, None, visit(0, 1.0), sites)
-    tracker = delayer(make, view, lambda *_: spec, event_ns=(1000, 100, 10))
+    tracker = delayer(make, view, lambda *_: spec, event_ns=(1000, 100, 10, 0))
     tracker.start(code, 0)
     for event, cost in (
         (lambda: tracker.call(code, 256, len, None), 100),
@@ -844,7 +865,7 @@ import threading, sys
 from injector import _core
 view = memoryview(bytearray(6400)).cast("Q")
 tracker = _core.Delayer(view, lambda *_: (1, 0, 1, True, WHICH, None, None),
-                        print, None, (0, 0), (0, 0, 0))
+                        print, None, (0, 0), (0, 0, 0, 0))
 def f(): pass
 def run():
     while True:
