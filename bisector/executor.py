@@ -28,6 +28,7 @@ from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
 from bisector.observations import Delivered, RunObserved, RunRequest, discovered
 from bisector.output import last_words, tail
 from bisector.quantities import format_time
+from bisector.reach import is_runner, work_elsewhere
 from bisector.run_directory import clear, unusable
 from bisector.settings import Settings
 from bisector.warden import Ended, Launch, Warden
@@ -253,7 +254,7 @@ class RunExecutor(TargetExecutor):
         if ended.returncode != 0:
             words = last_words(output.stderr) or last_words(output.stdout)
             raise RunFailed(f"the benchmark {how_it_ended(ended)}{words}")
-        self._require_attachment(request, records)
+        self._require_attachment(request, records, ended.cpu_s)
         self._require_length(records, launched_s, ended)
         try:
             if self.metric is None:
@@ -322,9 +323,16 @@ class RunExecutor(TargetExecutor):
         bound = self._shortest_unit_s * ended.wall_s / self._longest_control_s
         return RunObserved(request.seq, "slow", 0.0, ended.wall_s, time_per_unit_s=bound)
 
-    def _require_attachment(self, request: RunRequest, records: list[ProcessRecord]) -> None:
+    def _require_attachment(
+        self, request: RunRequest, records: list[ProcessRecord], cpu_s: float
+    ) -> None:
         if not records:
             raise RunFailed(self.workload.why_nothing_attached())
+        elsewhere = work_elsewhere(cpu_s, records) if request.purpose == "discover" else None
+        if elsewhere and is_runner(records):
+            raise RunFailed(elsewhere)
+        if elsewhere:
+            self._warn(elsewhere)
         errors = [error for record in records for error in record.errors]
         for error in errors:
             self._warn(f"the injector failed in a process of the benchmark: {error}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -52,10 +53,12 @@ class TargetCount:
 
 @dataclass(frozen=True, slots=True)
 class Injected:
-    """What came of a run. ``exit_code`` is as a shell would say it: 128 + n for signal n."""
+    """What came of a run. ``exit_code`` is as a shell would say it: 128 + n for signal n;
+    ``cpu_s`` is of all its processes."""
 
     exit_code: int
     wall_s: float
+    cpu_s: float
     processes: tuple[ProcessRecord, ...]
 
     @property
@@ -94,16 +97,23 @@ def run_attached(workload: Workload, plan: Plan) -> Injected:
         environment |= {"PYTHONPATH": os.pathsep.join(paths), SLOT_VARIABLE: str(slot)}
         launched_ns = time.monotonic_ns()
         (slot / "plan.json").write_text(replace(plan, launched_ns=launched_ns).to_json(), "utf-8")
+        before_s = _cpu_of_children_s()
         code = _run(workload.argv, environment, workload.cwd)
         wall_s = (time.monotonic_ns() - launched_ns) / 1e9
         return Injected(
             exit_code=code if code >= 0 else 128 - code,
             wall_s=wall_s,
+            cpu_s=_cpu_of_children_s() - before_s,
             processes=tuple(read_records(slot / "records")),
         )
     finally:
         # Processes that outlive the command keep counting into files without a name.
         shutil.rmtree(slot, ignore_errors=True)
+
+
+def _cpu_of_children_s() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _run(argv: Sequence[str], environment: dict[str, str], cwd: str) -> int:

@@ -65,6 +65,7 @@ COUNTERS: dict[str, tuple[str, ...]] = {
     "unplaced": (),
     "role": (),
     "error": (),
+    "end": (),
 }
 """What the counters of a slot mean, by kind of line. Times of day are monotonic nanoseconds;
 ``moments_ns`` is the sum of those of all calls (modulo 2**64), ``own_ns`` CPU time of the threads
@@ -76,7 +77,7 @@ does so (0: none)."""
 COUNTS_BYTES = 2 * SLOTS * WIDTH * 8
 """Of a counts file, the still included."""
 
-_NOT_INHERITED = ("error", "thread", "role")
+_NOT_INHERITED = ("error", "thread", "role", "end")
 """What was said of the parent alone."""
 
 
@@ -189,8 +190,10 @@ class Ledger:
         return self._heir
 
     def detached(self) -> None:
-        """Note the moment of an orderly end. Optional: nothing depends on it."""
+        """Note the moment of an orderly end, and the CPU time so far. Optional: nothing that is
+        measured depends on it."""
         self.counters[1] = time.monotonic_ns()
+        self.note("end", cpu_ns=time.process_time_ns())
 
     def _write(self, line: dict[str, Any]) -> None:
         text = self._append(line)
@@ -271,6 +274,12 @@ class ProcessRecord:
     def cpu_before_s(self) -> float:
         """CPU seconds of the process before it attached."""
         return self.of("process")[0]["cpu_before_ns"] / 1e9
+
+    @property
+    def cpu_s(self) -> float | None:
+        """CPU seconds of the process until its orderly end; None where there was none."""
+        ends = self.of("end")
+        return ends[-1].fields["cpu_ns"] / 1e9 if ends else None
 
     @property
     def attached_ns(self) -> int:

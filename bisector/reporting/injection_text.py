@@ -10,6 +10,7 @@ from rich.console import Console
 
 from bisector.injection import Injected, TargetCount, counts_of
 from bisector.nearest import names_beside, nearest
+from bisector.reach import work_elsewhere
 from bisector.reporting.page import Page
 from bisector.wording import counted, duration_ns, listed, visible
 from injector.ledger import ProcessRecord
@@ -61,14 +62,16 @@ def _counted(count: TargetCount) -> dict[str, Any]:
 
 
 def trouble(result: Injected, plan: Plan, command: Sequence[str], cwd: Path) -> list[str]:
-    """What the user should know: rules that matched nothing, delays not placed, our own errors."""
+    """What the user should know: rules that matched nothing, delays not placed, our own errors,
+    work in processes that nothing attached to."""
     if not result.processes:
         return []
     found = [*_unmatched(result, plan, command, cwd), *_unplaced(result.processes)]
     errors = [error for record in result.processes for error in record.errors]
     for error in dict.fromkeys(errors):
         found.append(f"the injector reports: {error}")
-    return found
+    elsewhere = work_elsewhere(result.cpu_s, result.processes)
+    return [*found, elsewhere] if elsewhere else found
 
 
 def _unmatched(result: Injected, plan: Plan, command: Sequence[str], cwd: Path) -> list[str]:

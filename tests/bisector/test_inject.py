@@ -343,3 +343,16 @@ def test_usage_errors_exit_with_2_before_anything_runs(bench, arguments, says):
     assert done.returncode == 2
     assert says in done.stderr
     assert done.stdout == b""
+
+
+@pytest.mark.process
+def test_work_in_processes_that_nothing_attached_to_is_said(bench):
+    work = "import time\nwhile time.process_time() < 0.5: pass\n"
+    bench.write_text(
+        "import subprocess, sys\ndef step(): pass\nstep()\n"
+        f"subprocess.run([sys.executable, '-c', {work!r}], env={{}}, check=True)\n"
+    )
+    done = run(bench.parent, "--targets", "__main__:step")
+    assert done.returncode == 0
+    said = b" ".join(done.stderr.split())
+    assert b"% of the CPU time was used by processes that nothing attached to" in said
