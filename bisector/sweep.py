@@ -23,7 +23,8 @@ DOUBTFUL_RUNS = 6
 """A finalist that is unlikely to matter after so many runs at the base dose is let go."""
 
 LIKELY_RUNS = 6
-"""Runs at the base dose after which a finalist that is likely to be critical is passed on."""
+"""Runs at the base dose after which a finalist that is likely to be critical is passed on, or code
+that is compared as measured is taken to be known."""
 
 MAX_SWEEP_RUNS = 40
 """Runs at the base dose after which noise is taken to have won, in a small budget."""
@@ -184,6 +185,8 @@ def _tell_apart(lab: Lab, trials: Trials, sets: Mapping[Arm, Sequence[Finalist]]
     def is_clear(arm: Arm, members: Sequence[Finalist]) -> bool:
         if trials.count(arm) < 2:
             return lab.is_hopeless(trials, arm)
+        if trials.count(arm) < most and not _is_known(lab, trials, arm, members):
+            return False
         short = _falls_short(trials, arm, members, CO_CRITICAL)
         if short is None or trials.count(arm) >= most or _is_less(trials, arm, members):
             return True
@@ -197,6 +200,17 @@ def _tell_apart(lab: Lab, trials: Trials, sets: Mapping[Arm, Sequence[Finalist]]
             alone = [Arm(member.functions, arm.dose) for member in sets[arm]]
             unclear += [each for each in alone if trials.count(each) <= trials.count(arm)]
         yield from lab.run_block(trials, list(dict.fromkeys(unclear)), "sweep")
+
+
+def _is_known(lab: Lab, trials: Trials, arm: Arm, members: Sequence[Finalist]) -> bool:
+    """Whether a few runs can tell: not of code whose runs are compared as measured, noise and all,
+    beside others out of which it is taken."""
+    disturbance = lab.disturbance
+    alone = (Arm(member.functions, arm.dose) for member in members)
+    return not disturbance.matters or all(
+        disturbance.is_same_work(each.targets) or trials.count(each) >= LIKELY_RUNS
+        for each in (arm, *alone)
+    )
 
 
 def _is_less(trials: Trials, arm: Arm, members: Sequence[Finalist]) -> bool:
