@@ -42,13 +42,13 @@ cases: environment
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
 
-# What windows of one run save against a process for each experiment, about an hour; one example or
+# What windows of one run save against a process for each experiment, 45 minutes; one example or
 # start-up with LIVE="--example gpu_serving --startup 10".
 bench-live: environment
 	$(VENV)/bin/python tests/bench_live.py $(LIVE)
 
 # What a callback costs, how exact delays are, what discovery costs and how right its own times are:
-# three minutes.
+# a minute.
 bench-injector: environment
 	$(VENV)/bin/python tests/injector/bench_injector.py
 

@@ -257,18 +257,26 @@ class LiveRun:
     def _alive(self) -> list[Follower]:
         return [f for f in self._followers.values() if not f.has_ended]
 
+    def _working(self, followers: Iterable[Follower]) -> list[Follower]:
+        """Those of them that have done units."""
+        points = (self.point.unit, self.point.begins)
+        return [f for f in followers if any(map(f.takes_stills, points))]
+
     def _moment(self, targets: Iterable[str], patience_s: float) -> Moment:
         """All counters, those of each process as they are inside its next unit's first call.
 
-        A process that does no unit while the others do several is read as it is.
+        A process that does no unit while the others do several is read as it is. Where all that did
+        units have ended, the last unit is over and was counted when it began: no window ends there.
 
         Raises:
             TargetEnded: it has ended.
             NotMeasured: nothing moves.
         """
         self._stills = number = self._stills + 1
-        points = (self.point.unit, self.point.begins)
-        asked = [f for f in self._alive() if any(map(f.takes_stills, points))]
+        asked = self._working(self._alive())
+        if not asked and self._working(self._followers.values()):
+            self._pass(lambda *_: bool(self._working(self._alive())), (1, 0.0), patience_s)
+            asked = self._working(self._alive())
         for follower in asked:
             follower.want_still(number)
         enough = STILL_UNITS * len(asked)

@@ -44,12 +44,13 @@ class OwnTime:
         self._callbacks: dict[str, float] = {}
         callback_s = found.callback_s if found else 0.0
         for target, function in functions.items():
-            self._callbacks[target] = 1.0 if delay_ns else callbacks_of(function, callback_s)
             if delay_ns is None:
+                self._callbacks[target] = callbacks_of(function, callback_s)
                 self._per_unit[target] = function.own_s
                 self._per_call[target] = function.own_per_call_s
                 self._waiting[target] = function.wait_s / max(function.own_s, 1e-12)
             else:
+                self._callbacks[target] = 1.0
                 self._per_unit[target] = function.calls * delay_ns / 1e9
                 self._per_call[target] = delay_ns / 1e9
 

@@ -39,5 +39,5 @@ def work_elsewhere(cpu_s: float, records: Sequence[ProcessRecord]) -> str | None
 
 
 def is_runner(records: Sequence[ProcessRecord]) -> bool:
-    """Whether the program leaves all its work to processes of that kind."""
+    """Whether the program is one that leaves what it measures to others: it imports `RUNNER`."""
     return any(entry.fields["module"] == RUNNER for r in records for entry in r.of("import"))

@@ -90,7 +90,7 @@ int64_t ticks_set(void);
 
 /* Monotonic time for events, which come by the million: some 10 ns. GIL held. */
 static inline int64_t
-event_ns(void)
+moment_ns(void)
 {
 #ifdef TICKS
     uint64_t passed = ticks_read() - ticks.set;

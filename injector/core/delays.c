@@ -32,7 +32,7 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
     thread->spun_ns += state == WAIT ? 0 : delivered;
     if (self->counters.base != NULL) {
         uint64_t *counters = self->counters.base + WIDTH * target->slot;
-        uint64_t now = (uint64_t)event_ns();
+        uint64_t now = (uint64_t)moment_ns();
         counters[DELAYS]++;
         counters[DELAYED_NS] += (uint64_t)delivered;
         counters[GIL_NS + state] += (uint64_t)delivered;

@@ -22,7 +22,7 @@ done(struct thread *thread, int64_t now, enum answer answer)
     struct frame *frame = stack_top(thread);
     if (unlikely(thread->asked)) {
         thread->asked = 0;
-        now = event_ns(); /* naming took its time, which is nobody's */
+        now = moment_ns(); /* naming took its time, which is nobody's */
     }
     if (likely(frame != NULL)) {
         frame->start_ns = now;
@@ -119,7 +119,7 @@ enum answer
 observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place)
 {
     struct function *function = NULL;
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
     enum known known = record_get(code, self->serial, (struct record **)&function);
     if (unlikely(known == NOTHING)) {
         return DISABLE;
@@ -133,7 +133,7 @@ observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum pl
         function = observer_meet(self, thread, code, globals, &known);
         if (known != RECORD) {
             struct frame *top = stack_top(thread);
-            int64_t start = top == NULL ? now : top->start_ns + event_ns() - now; /* its segment goes on */
+            int64_t start = top == NULL ? now : top->start_ns + moment_ns() - now; /* its segment goes on */
             thread->asked = 0;
             return done(thread, start, known == NOTHING ? DISABLE : FAILED);
         }
@@ -183,7 +183,7 @@ last_site(struct observer *self, struct thread *thread, struct frame *frame)
 enum answer
 observer_leave(struct observer *self, PyObject *code, const char *at, int32_t offset)
 {
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
     struct thread *thread = thread_get(self->serial);
     struct frame *frame = thread == NULL ? NULL : stack_top(thread);
     if (unlikely(frame == NULL || (PyObject *)frame->function->record.code != code)) {
@@ -240,7 +240,7 @@ enum answer
 observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee)
 {
     int native = callee != PYTHON_CODE;
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
     struct thread *thread = thread_get(self->serial);
     struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
     if (frame == NULL) {
@@ -271,7 +271,7 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee
 enum answer
 observer_native_return(struct observer *self, PyObject *code)
 {
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
     struct thread *thread = thread_get(self->serial);
     struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
     if (frame == NULL || frame->call == NULL) {
@@ -320,7 +320,7 @@ observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t des
     if (destination >= offset) {
         return DISABLE;
     }
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
     enum answer answer = KEEP;
     struct thread *thread = thread_get(self->serial);
     struct frame *frame = thread == NULL ? NULL : find(thread, code, now);

@@ -100,7 +100,7 @@ static PyObject *
 look(PyObject *object, PyObject *Py_UNUSED(none))
 {
     struct observer *self = (struct observer *)object;
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
 #if PY_VERSION_HEX < 0x030C0000
     frame_observe_cover();
 #endif
@@ -164,7 +164,7 @@ released(PyObject *object, PyObject *const *args, Py_ssize_t count)
 static void
 begin_anew(struct observer *self, struct thread *thread)
 {
-    int64_t now = event_ns();
+    int64_t now = moment_ns();
     segment_mark(thread, now);
     for (int at = 0; at < thread->depth; at++) {
         struct frame *frame = &thread->frames[at];

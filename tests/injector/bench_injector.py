@@ -169,9 +169,7 @@ class Bench:
 
     def shares(self) -> None:
         """Own times against the truth, as shares."""
-        run = self.attached(
-            Plan(mode="discover", compiled=self.calibration.compiled, sites=True), SHARES
-        )
+        run = self.attached(Plan(mode="discover", compiled=self.calibration.compiled), SHARES)
         truth: dict[str, float] = json.loads(run.stdout)
         found = digest(
             run.records,
