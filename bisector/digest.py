@@ -10,11 +10,10 @@ agrees on.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 
+from bisector.counted import CountedCode, Finer, counted_code, scaled_sites
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from injector.ledger import Entry, ProcessRecord
-from injector.tracker import SMALL_INT
 
 PLAIN = 1.0
 """What a site's ``native`` counter says where it has called plain native code and no other."""
@@ -25,38 +24,8 @@ LONGEST_UNCUT_S = 50e-3
 REPEATED_SHARE = 0.2
 """Repeated code with less than this share of all own time does not say when the work was done."""
 
-_ONCE = ("entry", "return")
-"""Sites that every call visits, if not always the same one."""
-
 REPEATED = 8
 """Code called at least this often says when the steady work began and ended."""
-
-
-@dataclass(slots=True)
-class _Code:
-    """One code object in one process: its counters in the window, corrected, in seconds."""
-
-    target: str
-    file: str
-    line: int
-    process: str
-    calls: float
-    raw_s: float
-    seconds: list[float]
-    first_ns: int
-    last_ns: int
-    sites: dict[tuple[str, int], list[float]] = field(default_factory=dict)
-    watching_s: float = 0.0
-
-    def take_off(self, watching_ns: float) -> None:
-        """Of its CPU time, so much is what watching took.
-
-        A floor keeps a function that is nearly all overhead in the tree, at a tenth of its raw
-        time.
-        """
-        raw_s = self.raw_s
-        self.watching_s += watching_ns / 1e9
-        self.seconds[0] = max(raw_s - self.watching_s, 0.1 * raw_s)
 
 
 def digest(
@@ -79,7 +48,7 @@ def digest(
             and per event in its own time (``site``), and for each large offset that is told
             (``wide``).
     """
-    codes: list[_Code] = []
+    codes: list[CountedCode] = []
     edges: dict[tuple[str, str], float] = {}
     imports: dict[tuple[str, str], None] = {}
     modules: dict[str, None] = {}
@@ -89,16 +58,15 @@ def digest(
     for number, record in enumerate(records):
         end_ns = _end_ns(record)
         name = "main" if number == 0 else str(record.header.get("name") or f"child {number}")
-        by_slot: dict[int, _Code] = {}
+        by_slot: dict[int, CountedCode] = {}
+        natives = {entry.slot: entry for entry in record.of("native")}
+        finer = Finer(natives, overheads)
         sites: list[Entry] = []
         raw_edges: list[Entry] = []
         for entry in record.entries:
             match entry.kind:
                 case "function":
-                    code = _code(entry, name, overheads)
-                    by_slot[entry.slot] = code
-                    codes.append(code)
-                    ends[id(code)] = end_ns
+                    by_slot[entry.slot] = counted_code(entry, name, overheads)
                 case "site":
                     sites.append(entry)
                 case "edge":
@@ -116,21 +84,19 @@ def digest(
         for entry in sites:
             owner = by_slot.get(entry.fields["function"])
             if owner is not None:
-                visits, gil, nogil, wait, *flags = entry.counters[:6]
-                told = _large_offsets(entry.fields["at"], entry.fields["offset"], bool(flags[1]))
-                owner.take_off(visits * told * overheads.get("wide", 0.0))
-                owner.sites[entry.fields["at"], entry.fields["offset"]] = [
-                    float(visits),
-                    gil / 1e9,
-                    nogil / 1e9,
-                    wait / 1e9,
-                    *map(float, flags),
-                ]
+                finer.add(owner, entry)
+        lines = [piece for code in by_slot.values() for piece in finer.lines(code)]
+        found = [*by_slot.values(), *finer.natives(), *lines]
+        codes += found
+        ends |= {id(code): end_ns for code in found}
+        targets = {slot: code.target for slot, code in by_slot.items()}
+        targets |= {slot: entry.fields["target"] for slot, entry in natives.items()}
         for entry in raw_edges:
-            caller = by_slot.get(entry.fields["caller"])
-            callee = by_slot.get(entry.fields["callee"])
-            if caller and callee:
-                key = (caller.target, callee.target)
+            key = (
+                targets.get(entry.fields["caller"], ""),
+                targets.get(entry.fields["callee"], ""),
+            )
+            if all(key):
                 edges[key] = edges.get(key, 0.0) + entry.counters[0]
     if whole_run_is_unit:
         shares = [1.0] * len(codes)
@@ -166,35 +132,7 @@ def digest(
     )
 
 
-def _code(entry: Entry, process: str, overheads: dict[str, float]) -> _Code:
-    calls, gil, nogil, wait, callees, events, first_ns, last_ns = entry.counters[:8]
-    watching = (
-        calls * overheads.get("callee", 0.0)
-        + callees * overheads.get("caller", 0.0)
-        + events * overheads.get("site", 0.0)
-    )
-    code = _Code(
-        target=entry.fields["target"],
-        file=entry.fields.get("file", ""),
-        line=entry.fields.get("line", 0),
-        process=process,
-        calls=float(calls),
-        raw_s=gil / 1e9,
-        seconds=[gil / 1e9, nogil / 1e9, wait / 1e9],
-        first_ns=first_ns,
-        last_ns=last_ns,
-    )
-    code.take_off(watching)
-    return code
-
-
-def _large_offsets(at: str, offset: int, native: bool) -> int:
-    """How many numbers the interpreter makes to tell of one visit: a back-edge's destination is
-    hardly ever below `SMALL_INT` if it is not, and a native call is told again when it is over."""
-    return (offset > SMALL_INT) * (2 if at == "jump" or native else 1)
-
-
-def _without_back_edges(codes: list[_Code]) -> dict[str, str]:
+def _without_back_edges(codes: list[CountedCode]) -> dict[str, str]:
     """Code that computes for long in a call or two, where no event falls inside its loops.
 
     A delay at entry or return would fall before or after what is measured.
@@ -217,7 +155,7 @@ def _end_ns(record: ProcessRecord) -> int:
     return max(last, detached)
 
 
-def _steady(codes: list[_Code], end_ns: int) -> tuple[float, float]:
+def _steady(codes: list[CountedCode], end_ns: int) -> tuple[float, float]:
     """The hull of the steady work in seconds: own-time-weighted medians of first and last calls."""
     repeated = [code for code in codes if code.calls >= REPEATED and code.last_ns > code.first_ns]
     own = sum(sum(code.seconds) for code in codes)
@@ -246,7 +184,7 @@ def _weighted_median(values: list[float], weights: list[float]) -> float:
     return max(values)
 
 
-def _share(code: _Code, process_end_ns: int, start_s: float, end_s: float) -> float:
+def _share(code: CountedCode, process_end_ns: int, start_s: float, end_s: float) -> float:
     """The share of a code object's activity that fell into the window.
 
     Code called a few times may be active long after its last call (a main loop), so its activity is
@@ -262,22 +200,22 @@ def _share(code: _Code, process_end_ns: int, start_s: float, end_s: float) -> fl
 
 
 def _functions(
-    codes: list[_Code], shares: list[float], units: float, unresolved: dict[str, str]
+    codes: list[CountedCode], shares: list[float], units: float, unresolved: dict[str, str]
 ) -> tuple[Function, ...]:
-    grouped: dict[str, list[tuple[_Code, float]]] = {}
+    grouped: dict[str, list[tuple[CountedCode, float]]] = {}
     for code, share in zip(codes, shares, strict=True):
         grouped.setdefault(code.target, []).append((code, share))
     functions = []
     for target, members in grouped.items():
         totals = [0.0, 0.0, 0.0]
         calls = 0.0
-        profiles: dict[int, dict[tuple[str, int], list[float]]] = {}
+        profiles: dict[tuple[str, int], dict[tuple[str, int], list[float]]] = {}
         for code, share in members:
             calls += code.calls * share / units
             for state in range(3):
                 totals[state] += code.seconds[state] * share / units
-            into = profiles.setdefault(code.line, {})
-            for key, values in _scaled_sites(code).items():
+            into = profiles.setdefault((code.of, code.line), {})
+            for key, values in scaled_sites(code).items():
                 sums = into.setdefault(key, [0.0] * 6)
                 for index, value in enumerate(values):
                     sums[index] = sums[index] + value if index < 4 else max(sums[index], value)
@@ -290,7 +228,8 @@ def _functions(
             Function(
                 target=target,
                 file=first.file,
-                line=first.line,
+                line=_line(first),
+                kind=first.kind,
                 calls=calls,
                 gil_s=totals[0],
                 nogil_s=totals[1],
@@ -299,7 +238,8 @@ def _functions(
                 codes=tuple(
                     CodeProfile(
                         line,
-                        tuple(
+                        of=of,
+                        sites=tuple(
                             SiteProfile(
                                 *(at, offset, v, g / v, n / v, w / v),
                                 given_up=given_up > 0,
@@ -312,7 +252,7 @@ def _functions(
                             if v > 0
                         ),
                     )
-                    for line, sites in sorted(profiles.items())
+                    for (of, line), sites in sorted(profiles.items())
                 ),
                 processes=tuple(sorted({code.process for code, _ in members})),
                 unresolved=unresolved.get(target),
@@ -321,20 +261,8 @@ def _functions(
     return tuple(sorted(functions, key=lambda f: f.target))
 
 
-def _scaled_sites(code: _Code) -> dict[tuple[str, int], list[float]]:
-    """The sites with the visits of all calls, not only of those since they are watched, and with
-    the corrected own time of their function."""
-    charged = [sum(site[state] for site in code.sites.values()) for state in (1, 2, 3)]
-    factors = [
-        own / held if held > 0.0 else 1.0 for own, held in zip(code.seconds, charged, strict=True)
-    ]
-    seen = max((site[0] for (at, _), site in code.sites.items() if at in _ONCE), default=0.0)
-    missed = max(1.0, code.calls / seen) if seen > 0.0 else 1.0
-    return {
-        key: [
-            site[0] * missed,
-            *(s * factor for s, factor in zip(site[1:4], factors, strict=True)),
-            *site[4:],
-        ]
-        for key, site in code.sites.items()
-    }
+def _line(code: CountedCode) -> int:
+    """Where the target is; 0 for what is in no file."""
+    if code.kind == "line":
+        return int(code.target.rpartition("@")[2])
+    return 0 if code.kind == "native" else code.line

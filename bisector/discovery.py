@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 
+from bisector.counted import Kind
+
 SLOWED_BY_SITES = ("frame_eval",)
 """Backends that slow a function's own bytecode down while they find out where its time is spent,
 and hardly at all where they are not asked to."""
@@ -56,10 +58,14 @@ class SiteProfile:
 
 @dataclass(frozen=True, slots=True)
 class CodeProfile:
-    """One code object of a function: its first line and its sites."""
+    """One code object of a function, or of another that a finer target lies in: its first line and
+    its sites."""
 
     line: int
     sites: tuple[SiteProfile, ...]
+    of: str = ""
+    """The target of that code, where it is not the function itself: a native callable is called in
+    other code, and a line is a piece of it."""
     slowed: float = 0.0
     """Share of its CPU time holding the GIL that is added to it while its native calls are seen."""
 
@@ -75,7 +81,8 @@ class CodeProfile:
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One target: everything that shares ``module:qualname``, over all processes and threads.
+    """One target: everything that shares ``module:qualname``, over all processes and threads; a
+    Python function, or, where they are looked for, a native callable (which has no file) or a line.
 
     ``calls``, ``gil_s``, ``nogil_s`` and ``wait_s`` are per unit of work, in the measurement
     window.
@@ -93,8 +100,15 @@ class Function:
     """Calls in the whole discovery run, outside the window too (not per unit)."""
     processes: tuple[str, ...] = ()
     """Names of the processes it ran in (``main``, ``child 1`` ...)."""
+    kind: Kind = "function"
     unresolved: str | None = None
     """Why its dose cannot be placed faithfully (for example: 3.11 without line events), or None."""
+
+    @property
+    def name(self) -> tuple[str, str]:
+        """Module and qualified name."""
+        module, _, qualname = self.target.rpartition(":")
+        return module, qualname
 
     @property
     def own_per_call_s(self) -> float:
@@ -258,6 +272,13 @@ def slowed(discovery: Discovery, slower: float) -> Discovery:
         gil_s=slower * discovery.gil_s,
         nogil_s=slower * discovery.nogil_s,
     )
+
+
+def needs_bare(found: Discovery) -> bool:
+    """Whether a run that does not look for places is to say what it says of times: not where native
+    callables are targets, whose time is then their callers'."""
+    natives = any(function.kind == "native" for function in found.functions)
+    return found.backend in SLOWED_BY_SITES and not natives
 
 
 def timed_by(placed: Discovery, bare: Discovery) -> Discovery:

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from bisector.answer import Answer, Unresolved
 from bisector.certificate import certify
-from bisector.discovery import SLOWED_BY_SITES, Discovery, slowed
+from bisector.discovery import Discovery, needs_bare, slowed
 from bisector.events import Event, PhaseBegan
 from bisector.finalists import Finalists
 from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
@@ -136,7 +136,7 @@ class Engine:
     def _discover(self) -> Generator[RunRequest, RunObserved, Discovery]:
         """Find out what runs, and, where finding out also the places slows it, how long without."""
         runs = yield from self._watch(sites=True)
-        if any(run.discovery and run.discovery.backend in SLOWED_BY_SITES for run in runs):
+        if any(run.discovery and needs_bare(run.discovery) for run in runs):
             runs += yield from self._watch(sites=False)
         found = discovered(runs)
         assert found is not None

@@ -197,19 +197,18 @@ class RunExecutor(TargetExecutor):
 
     def _launch(self, request: RunRequest) -> tuple[float, Ended]:
         """Write the plan and run the command; returns when it was launched (monotonic s)."""
-        point = self.spec.point
+        point, settings = self.spec.point, self.settings
         plan = plan_for(self._discovery, request, self.calibration.event_ns)
         launched_ns = time.monotonic_ns()
         plan = replace(plan, launched_ns=launched_ns, **point.of_plan())
+        if request.purpose == "discover":
+            plan = replace(plan, native=settings.native, lines=settings.lines)
         if self._has_window and (point.unit or request.purpose == "discover"):
             # A number that the program itself measures covers more than the window: delays that
             # are active only there would be diluted in it.
-            duration_s = self.settings.duration_s
-            plan = replace(
-                plan,
-                warmup_ms=self.settings.warmup_s * 1e3,
-                duration_ms=None if duration_s is None else duration_s * 1e3,
-            )
+            lasts_s = settings.duration_s
+            length_ms = None if lasts_s is None else lasts_s * 1e3
+            plan = replace(plan, warmup_ms=settings.warmup_s * 1e3, duration_ms=length_ms)
         (self.slot / "plan.json").write_text(plan.to_json(), encoding="utf-8")
         limits = [limit for limit in (request.limit_s, self.timeout_s) if limit is not None]
         ended = self.warden.run(

@@ -17,7 +17,7 @@ from statistics import median
 
 from bisector.calibration import Calibration
 from bisector.digest import digest
-from bisector.discovery import SLOWED_BY_SITES, Discovery, at_speed
+from bisector.discovery import Discovery, at_speed, needs_bare
 from bisector.live_run import LiveRun, TargetEnded
 from bisector.observations import RunObserved
 from bisector.point import Point
@@ -110,7 +110,7 @@ class FirstLook:
 
     def plan(self) -> Plan:
         """What to start a target with."""
-        return self._bare() if self._has_counted else _watching(sites=True)
+        return self._bare() if self._has_counted else self._watching(sites=True)
 
     def look(self, run: LiveRun) -> None:
         """Learn what is not known yet; afterwards the target does its steady work, undelayed.
@@ -220,13 +220,13 @@ class FirstLook:
         placed = self._counted.get(True)
         if placed is None:
             return False
-        return placed[0].backend not in SLOWED_BY_SITES or False in self._counted
+        return not needs_bare(placed[0]) or False in self._counted
 
     def _count(self, run: LiveRun) -> None:
         if True not in self._counted:
             self._counted[True] = self._stretch(run, sites=True)
         if not self._has_counted:
-            run.follow(_watching(sites=False))
+            run.follow(self._watching(sites=False))
             # Until the unit is called, it is not known where those since the switch are counted.
             run.pass_units(1, 0.0, PATIENCE_S)
             self._counted[False] = self._stretch(run, sites=False)
@@ -290,6 +290,12 @@ class FirstLook:
                 ),
             )
 
+    def _watching(self, sites: bool) -> Plan:
+        # The calls of the unit are counted as those of any function; as a progress point they would
+        # be counted twice.
+        finer = self._settings
+        return Plan(mode="discover", sites=sites, native=finer.native, lines=finer.lines, live=True)
+
     def _bare(self) -> Plan:
         return Plan(live=True, **self.point.of_plan())
 
@@ -306,9 +312,3 @@ def _median_per_unit(windows: Sequence[Window], seconds: Sequence[float | None])
     """None where some are not known."""
     known = [s / w.units for w, s in zip(windows, seconds, strict=True) if s is not None]
     return median(known) if len(known) == len(windows) else None
-
-
-def _watching(sites: bool) -> Plan:
-    # The calls of the unit are counted as those of any function; as a progress point they would be
-    # counted twice.
-    return Plan(mode="discover", sites=sites, live=True)

@@ -6,6 +6,7 @@ are rounded up and introduced by "at most"; what was not tested is called undeci
 
 from __future__ import annotations
 
+from bisector.answer import Kind
 from bisector.schema import Sensitive, Summary
 from bisector.wording import (
     about,
@@ -63,13 +64,20 @@ def _sensitive(summary: Summary) -> str:
     return f"{first} {_biggest(found[0], unit)}{_rest(summary)}"
 
 
+_KINDS: dict[Kind, str] = {
+    "function": "function",
+    "native": "native callable",
+    "line": "line",
+    "subtree": "subtree",
+}
+"""What they are called, in this order."""
+
+
 def _things(found: list[Sensitive]) -> str:
     """``two functions``, ``one function and one subtree``."""
-    kinds = [f.kind if f.kind in ("subtree", "line") else "function" for f in found]
+    kinds = [f.kind for f in found]
     return listed(
-        counted_word(kinds.count(kind), kind)
-        for kind in ("function", "line", "subtree")
-        if kind in kinds
+        counted_word(kinds.count(kind), word) for kind, word in _KINDS.items() if kind in kinds
     )
 
 

@@ -22,7 +22,7 @@ from types import FrameType
 
 from bisector.errors import UsageError
 from bisector.workload import BOOTSTRAP, SLOT_VARIABLE, Workload
-from injector.ledger import ProcessRecord, read_records
+from injector.ledger import Entry, ProcessRecord, read_records
 from injector.plan import Plan
 
 _HANDED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
@@ -72,7 +72,7 @@ def counts_of(record: ProcessRecord) -> tuple[TargetCount, ...]:
     return _summed(
         TargetCount(
             target=str(entry.fields["target"]),
-            kind="line" if "@" in str(entry.fields["target"]) else "function",
+            kind=_kind(entry),
             calls=entry["calls"],
             delays=entry["delays"],
             delayed_ns=entry["delayed_ns"],
@@ -81,6 +81,12 @@ def counts_of(record: ProcessRecord) -> tuple[TargetCount, ...]:
         )
         for entry in record.of("target")
     )
+
+
+def _kind(entry: Entry) -> str:
+    if entry.fields.get("native"):
+        return "native"
+    return "line" if "@" in str(entry.fields["target"]) else "function"
 
 
 def run_attached(workload: Workload, plan: Plan) -> Injected:

@@ -110,9 +110,7 @@ class Lab:
         chosen = [
             function
             for function in discovery.functions
-            if patterns.matches(
-                function.target.partition(":")[0], function.target.partition(":")[2], function.file
-            )
+            if patterns.matches(*function.name, function.file, whole=True)
         ]
         if not chosen:
             asked = ", ".join((*settings.include, *(f"!{p}" for p in settings.exclude))) or ROOT

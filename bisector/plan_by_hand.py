@@ -33,6 +33,9 @@ def plan_by_hand(options: argparse.Namespace, environ: Mapping[str, str]) -> tup
         for name in ("targets", "delay", "every"):
             if getattr(options, name) is not None:
                 raise UsageError(f"--plan says what is delayed, and by how much; drop --{name}")
+        for name in ("native", "lines"):
+            if getattr(options, name):
+                raise UsageError(f"--plan says what is delayed; drop --{name}")
         plan = _read_plan(options.plan)
         warmup_ms, duration_ms = _window(options, {})
         return replace(
@@ -54,6 +57,8 @@ def plan_by_hand(options: argparse.Namespace, environ: Mapping[str, str]) -> tup
         rules=_rules(sources),
         delay_ns=_delay_ns(options.delay, environ, bool(used)),
         every=_every(options.every, environ),
+        native=options.native,
+        lines=options.lines,
         warmup_ms=warmup_ms,
         duration_ms=duration_ms,
     )

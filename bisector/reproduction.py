@@ -74,6 +74,7 @@ def reproduce_command(
 
     Values given by ``--env`` may be secret: they are taken from the shell's own variables.
     """
+    members = list(members)
     before = ""
     if around.directory is not None:
         plan = os.path.abspath(plan) if plan is not None else None
@@ -89,8 +90,15 @@ def reproduce_command(
     else:
         for pattern in finding.functions if finding.kind == "subtree" else (finding.target,):
             words += ["--targets", pattern]
-        words += ["--delay", format_time(max(1, round(_delay_ns(finding, list(members)))) / 1e9)]
+        words += [f"--{kind}" for kind in _finer(members)]
+        words += ["--delay", format_time(max(1, round(_delay_ns(finding, members))) / 1e9)]
     return before + shlex.join([*words, "--", *command])
+
+
+def _finer(members: Iterable[Function]) -> list[str]:
+    """The options that make targets of what is no function."""
+    kinds = {function.kind for function in members}
+    return [name for name, kind in (("native", "native"), ("lines", "line")) if kind in kinds]
 
 
 def _delay_ns(finding: Finding, members: Sequence[Function]) -> float:

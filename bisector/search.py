@@ -179,8 +179,11 @@ def _judge(
     return None
 
 
-def _kind(functions: frozenset[str]) -> Kind:
-    return "function" if len(functions) == 1 else "subtree"
+def _kind(lab: Lab, functions: frozenset[str]) -> Kind:
+    if len(functions) > 1:
+        return "subtree"
+    (target,) = functions
+    return lab.tree.functions[target].kind
 
 
 def _functions(probe: Probe, by_name: dict[str, Unit]) -> frozenset[str]:
@@ -214,7 +217,7 @@ def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold
             Finalist(
                 lab.tree.name(functions),
                 functions,
-                _kind(functions),
+                _kind(lab, functions),
                 Interval(found.gain, found.lo, found.hi),
             )
         )
@@ -260,7 +263,7 @@ def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], thresh
     name = lab.tree.name(functions)
     lab.reopen(functions)
     lab.finalists.members.append(
-        Finalist(name, functions, _kind(functions), Interval(bound / MASS_MARGIN, 0.0, bound))
+        Finalist(name, functions, _kind(lab, functions), Interval(bound / MASS_MARGIN, 0.0, bound))
     )
 
 

@@ -254,7 +254,14 @@ class Session:
     def _calibration(self, workload: Workload) -> Calibration:
         if "calibration" not in self.meta:
             self._emit(PhaseBegan("calibration", "what the injector costs here"))
-            self.meta["calibration"] = asdict(calibrate(workload))
+            calibration = calibrate(workload)
+            if self.settings.lines and calibration.backend != "monitoring":
+                raise UsageError(
+                    "--lines needs Python 3.12 or later and a free sys.monitoring id; "
+                    f"{workload.python} is {calibration.python} and uses {calibration.backend}: "
+                    "drop it, or choose another interpreter with --python"
+                )
+            self.meta["calibration"] = asdict(calibration)
             self.journal.note({"calibration": self.meta["calibration"]})
             if not self.meta["calibration"]["compiled"]:
                 self._warn(

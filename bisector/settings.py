@@ -53,6 +53,8 @@ class Settings(BaseModel):
     seed: int = 0
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
+    native: bool = False
+    lines: bool = False
     warmup_s: float = 0.0
     duration_s: float | None = None
     prepare: str | None = None
@@ -263,6 +265,8 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "seed": ("seed", _seed),
     "include": ("include", _texts),
     "exclude": ("exclude", _texts),
+    "native": ("native", bool),
+    "lines": ("lines", bool),
     "warmup": ("warmup_s", _time(0.0, LONGEST_S)),
     "duration": ("duration_s", _time(0.001, LONGEST_S)),
     "prepare": ("prepare", _name),

@@ -248,18 +248,14 @@ def _sensitive(
     finding: Finding, functions: Mapping[str, Function], context: RunContext
 ) -> Sensitive:
     members = [functions[name] for name in finding.functions if name in functions]
-    own = functions.get(finding.target.partition("@")[0])
+    own = functions.get(finding.target)
     if own is None and len(members) == 1:
         own = members[0]
-    line = own.line if own else None
-    _, is_line, at = finding.target.rpartition("@")
-    if finding.kind == "line" and is_line and at.isdigit():
-        line = int(at)
     return Sensitive(
         target=finding.target,
         kind=finding.kind,
-        file=own.file if own else None,
-        line=line,
+        file=(own.file or None) if own else None,
+        line=(own.line or None) if own else None,
         functions=len(finding.functions),
         members=list(finding.functions),
         calls_per_unit=sum(f.calls for f in members),

@@ -1,5 +1,5 @@
 """The module tree: `*:*` → `package.*:*` → `package.module:*` → `package.module:Class.*` →
-function.
+function → line, where lines are targets.
 
 Invariant: a node's name is a pattern of the targets-file language that matches exactly the
 functions below it; a package's pattern includes the package itself.
@@ -177,5 +177,7 @@ def _path(target: str, packages: set[str], names: dict[str, set[str]]) -> tuple[
         if outer[depth - 1] == "<locals>":
             continue
         path.append(f"{module}:{'.'.join(outer[:depth])}.*")
+    if "@" in qualname:
+        path.append(f"{module}:{qualname.partition('@')[0]}@*")
     path.append(target)
     return tuple(path)

@@ -163,7 +163,7 @@ def _nodes(records: Sequence[ProcessRecord], counts: Sequence[Count]) -> dict[Sl
     nodes = {}
     edges = _parts(counts)
     for record in records:
-        for entry in record.of("function"):
+        for entry in (*record.of("function"), *record.of("native")):
             slot = (record.key, entry.slot)
             gil_ns, nogil_ns, wait_ns = entry["gil_ns"], entry["nogil_ns"], entry["wait_ns"]
             node = _Node(

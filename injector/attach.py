@@ -104,7 +104,9 @@ class Attachment:
         else:
             self._delay(plan, self._core)
             if self.names.watches:
-                self.backend.install(self.tracker, switched=plan["live"])
+                self.backend.install(
+                    self.tracker, switched=plan["live"], all_calls=self.names.everywhere
+                )
 
     def _start_threads(self) -> None:
         if self._probe is not None:
@@ -132,6 +134,8 @@ class Attachment:
             _disable(),
             _window(plan),
             self.names.event_ns,
+            self.names.native,
+            self.names.everywhere,
         )
         if twin and "inside" in plan["event_ns"]:
             self.tracker.inside_ns = round(plan["event_ns"]["inside"])
@@ -154,6 +158,8 @@ class Attachment:
             self.error,
             _disable(),
             _window(plan),
+            names.native,
+            plan["lines"],
         )
         if twin:
             self.tracker.dense_ns = _DENSE_OF_TWIN_NS

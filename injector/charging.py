@@ -6,7 +6,7 @@ sum of its segments less what was dropped, and its sites are never charged more 
 
 from __future__ import annotations
 
-from .shadow import RESUME, Code, Frame, Site, Thread
+from .shadow import LINES, RESUME, Code, Frame, Site, Thread
 from .tracker import SIGNIFICANT_NS
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import CodeType
 
-    from .tracker import Window
+    from .tracker import NativeAnswer, Window
 
 _NEVER_NS = 1 << 62
 GIL, NOGIL, WAIT, CALLEES, EVENTS, FIRST, LAST = range(1, 8)
@@ -53,11 +53,13 @@ class Charging:
     def __init__(
         self,
         counters: memoryview[int],
-        site: Callable[[int, str, int], int],
+        site: Callable[..., int],
         edge: Callable[[int, int], int],
         arm: Callable[[CodeType], None] | None,
         window: Window,
+        native: Callable[[object], NativeAnswer] | None,
     ) -> None:
+        self._natives = native
         self._counters = counters
         self._name_site = site
         self._name_edge = edge
@@ -85,9 +87,15 @@ class Charging:
                     if wait < _SWITCH_NS:
                         wait = 0
                 elif self._open_ns <= now < self._close_ns:
-                    frame.call.native_ns += cpu
+                    (frame.callee or frame.call).native_ns += cpu
             elif here.armed or wait < SIGNIFICANT_NS:
                 wait = 0
+        if frame.callee is not None:
+            if self._open_ns <= now < self._close_ns:
+                self._count(frame.callee.base, gil, nogil, wait)
+                self._count(frame.callee.native, gil, nogil, wait)
+                self._count_thread(thread, gil, nogil, wait)
+            return wall
         frame.own += gil + nogil + wait
         if here.armed:
             frame.pend_gil += gil
@@ -100,15 +108,24 @@ class Charging:
             if frame.own >= SIGNIFICANT_NS and here.own >= _TINY_NS * here.activations:
                 self._arm(here)
         if self._open_ns <= now < self._close_ns:
-            counters = self._counters
-            counters[here.base + GIL] += gil
-            counters[thread.base] += gil
-            if wait or nogil:
-                counters[here.base + NOGIL] += nogil
-                counters[here.base + WAIT] += wait
-                counters[thread.base + 2] += nogil
-                counters[thread.base + 3] += wait
+            self._count(here.base, gil, nogil, wait)
+            self._count_thread(thread, gil, nogil, wait)
         return wall
+
+    def _count(self, base: int, gil: int, nogil: int, wait: int) -> None:
+        """Of a function, a native callable, or a site."""
+        counters = self._counters
+        counters[base + GIL] += gil
+        if wait or nogil:
+            counters[base + NOGIL] += nogil
+            counters[base + WAIT] += wait
+
+    def _count_thread(self, thread: Thread, gil: int, nogil: int, wait: int) -> None:
+        counters = self._counters
+        counters[thread.base] += gil
+        if wait or nogil:
+            counters[thread.base + 2] += nogil
+            counters[thread.base + 3] += wait
 
     def _charge(self, frame: Frame, site: Site, now: int) -> None:
         """Give the CPU time that has gathered to ``site``."""
@@ -120,11 +137,13 @@ class Charging:
     def _recount(self, here: Code, site: Site) -> None:
         """Move to nogil what a site's native calls were counted as before it was known better."""
         counters = self._counters
-        for base in (site.base, here.base):
+        for base in (site.base, site.native or here.base):
             moved = min(site.native_ns, counters[base + GIL])
             counters[base + GIL] -= moved
             counters[base + NOGIL] += moved
         site.native_ns = 0
+        for callee in site.callees.values():
+            self._recount(here, callee)
 
     def _charge_wait(self, frame: Frame, wait: int, now: int) -> None:
         site = frame.call
@@ -141,7 +160,8 @@ class Charging:
         """The site at ``offset``; ``at`` matters only for one not seen before."""
         site = here.sites.get(offset)
         if site is None:
-            slot = self._name_site(here.slot, at, max(offset, -1))
+            where = LINES - offset if offset <= LINES else max(offset, -1)
+            slot = self._name_site(here.slot, at, where)
             site = here.sites[offset] = Site(slot, offset, destination)
         return site
 
@@ -152,6 +172,35 @@ class Charging:
         self._count_event(frame.code, now)
         frame.last = offset
         return site
+
+    def _callee(self, frame: Frame, call: Site, function: object, now: int) -> Site | None:
+        """The call as a place of the native callable that is called, if that is a target."""
+        slot = self._natives(function)[1] if self._natives is not None else 0
+        if not slot:
+            return None
+        callee = call.callees.get(slot)
+        if callee is None:
+            own = self._name_site(frame.code.slot, "call", call.offset, slot)
+            callee = call.callees[slot] = Site(own, call.offset)
+            callee.native = 8 * slot
+        if self._open_ns <= now < self._close_ns:
+            counters, base = self._counters, callee.native
+            counters[base] += 1
+            counters[base + EVENTS] += 1
+            counters[base + FIRST] = counters[base + FIRST] or now
+            counters[base + LAST] = now
+            counters[callee.base] += 1
+            self._count_edge(frame.code, slot)
+        return callee
+
+    @staticmethod
+    def _go_on_in_line(frame: Frame, code: CodeType, offset: int) -> None:
+        """A generator goes on in the middle of a line."""
+        line = next((line for begin, end, line in code.co_lines() if begin <= offset < end), None)
+        site = frame.code.sites.get(LINES - line) if line is not None else None
+        if site is not None:
+            frame.line = site
+            frame.set_anchor(site.offset)
 
     def _visit(self, site: Site, now: int) -> None:
         if self._open_ns <= now < self._close_ns:
@@ -206,5 +255,6 @@ class Charging:
             return False
         if site.long * _LONG >= site.visits:
             return False
-        self._counters[site.base + _GIVEN_UP] = 1
+        for same in (site, *site.callees.values()):
+            self._counters[same.base + _GIVEN_UP] = 1
         return True

@@ -10,21 +10,26 @@ from __future__ import annotations
 from _thread import _local
 from _weakref import ref
 from time import monotonic_ns, process_time_ns, thread_time_ns
+from types import FunctionType, MethodType
 
 from . import spin
+from .debts import Debts
 from .live import give_way
 from .naming import OWN_FOLDER
-from .tracker import AS_PLANNED, FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, SMALL_INT, WRAP
-from .waits import Waits, follows
+from .parts import Part, Target
+from .tracker import FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, SMALL_INT, WRAP
+from .waits import follows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from types import CodeType
     from typing import Any
 
+    from .parts import Site
     from .plan import ByState
-    from .tracker import DelaySpec, EventNs, Visit, Window
+    from .tracker import DelaySpec, EventNs, NativeAnswer, Visit, Window
+
 
 _GIL = 3
 """Index of ``gil_ns`` among a target's counters; the other states follow."""
@@ -33,59 +38,11 @@ _WANTED, _TAKEN = 4, 5
 """Counters of the process: numbers of stills."""
 
 
-class _Debts:
-    """What one thread owes, by state, in nanoseconds; negative after an overshoot."""
-
-    __slots__ = ("owed", "spun_ns", "switches", "unit_at_ns", "unit_own_ns", "waits")
-
-    def __init__(self) -> None:
-        self.waits = Waits()
-        self.spun_ns = 0
-        """What delays took of the thread's CPU time."""
-        self.unit_at_ns = self.unit_own_ns = 0
-        """When its own CPU time was read at a progress point, and what that was without delays."""
-        self.forgive(0)
-
-    def forgive(self, switches: int) -> None:
-        """What was owed before the latest switch is not to be paid after it, and a wait that began
-        before it may have ended unseen.
-
-        ``switches``: how often doses had been switched when this was owed.
-        """
-        self.owed = [0.0, 0.0, 0.0]
-        self.waits.drop()
-        self.switches = switches
-
-
 class _Local(_local):
     """Apart from what is in it: each look at a thread's own attributes takes long."""
 
     def __init__(self) -> None:
-        self.debts = _Debts()
-
-
-class _Target:
-    """What is known about one code object that is delayed or is the progress point."""
-
-    __slots__ = (
-        *("base", "delayed", "dose", "entry", "every", "fixed", "progress", "resume", "seen"),
-        *("sites", "waits"),
-    )
-
-    def __init__(self, spec: DelaySpec) -> None:
-        slot, progress, self.every, self.fixed, self.entry, self.resume, sites = spec[:7]
-        self.multiply(spec[7] if len(spec) > 7 else AS_PLANNED)
-        self.base = 8 * slot
-        self.progress = 8 * progress
-        self.sites: dict[int, Visit] = sites or {}
-        self.seen = 0
-        self.waits = any(map(follows, (self.entry, self.resume, *self.sites.values())))
-        """Whether the delays of any visit follow the waits seen."""
-
-    def multiply(self, dose: ByState) -> None:
-        self.dose = tuple(max(each, 0.0) for each in dose)
-        self.delayed = any(self.dose)
-        """Else nothing of it is delayed or counted."""
+        self.debts = Debts()
 
 
 class Delayer:
@@ -99,7 +56,13 @@ class Delayer:
         disable: object,
         window: Window,
         event_ns: EventNs,
+        native: Callable[[object], NativeAnswer] | None = None,
+        everywhere: bool = False,
     ) -> None:
+        self._natives = native
+        self._everywhere = everywhere
+        self._known_natives: dict[int, Target] = {}
+        """By slot: those that are delayed wherever they are called."""
         self._counters = counters
         self._resolve = resolve
         self._on_error = on_error
@@ -110,7 +73,7 @@ class Delayer:
         """What of ``event_ns`` the tracker's clock sees: where it is known, a callback is counted
         as the rest and what it takes this time. In Python it is not always the same, and a delay
         takes a while to be paid."""
-        self._targets: dict[int, tuple[ref[CodeType], _Target | None]] = {}
+        self._targets: dict[int, tuple[ref[CodeType], Target | None]] = {}
         self._local = _Local()
         self._switches = 0
         self._lowest = self._highest = 0
@@ -127,22 +90,21 @@ class Delayer:
                 target = known[1]
             if target is None:
                 return self._disable
+            own = target.parts[0]
+            if not (own.base or target.progress or target.waits):
+                return self._disable  # only what it calls, or lines in it, are targets
             if target.waits:
                 self._local.debts.waits.drop(target)
             if not self._in_window():
                 return None
-            counters = self._counters
             if target.progress:
                 self._progress(target.progress)
-            if target.base and target.delayed:
+            if own.delayed:
                 event_ns = self._entry_ns
                 if target.progress:  # its callback comes also while nothing is delayed
                     since, event_ns = monotonic_ns(), self.inside_ns or 0
-                counters[target.base] += 1
-                target.seen += 1
-                due = target.seen % target.every == 0
-                self._visit(target, target.entry if due else None, event_ns, since)
-            give_way(counters)
+                self._called(target, event_ns, since)
+            give_way(self._counters)
         except Exception as error:
             self._failed(error)
         return None
@@ -156,9 +118,10 @@ class Delayer:
                 return self._disable
             if known[1].waits:
                 self._local.debts.waits.drop(known[1])
-            if known[1].delayed and self._in_window():
+            own = known[1].parts[0]
+            if own.delayed and self._in_window():
                 event_ns = self._entry_ns + (offset > SMALL_INT) * self._wide_ns
-                self._visit(known[1], known[1].resume, event_ns, since)
+                self._visit(known[1], own, known[1].resume, event_ns, since)
         except Exception as error:
             self._failed(error)
         return None
@@ -169,7 +132,37 @@ class Delayer:
 
     def call(self, code: CodeType, offset: int, function: object, arg0: object) -> object:
         """CALL."""
-        return self._site(code, offset)
+        if self._natives is None:
+            return self._site(code, offset)
+        since = monotonic_ns()
+        try:
+            known = self._targets.get(id(code))
+            target = known[1] if known else self._meet(code) if self._everywhere else None
+            there = target.sites.get(offset, ()) if target else ()
+            if target is None or not (there or self._everywhere):
+                return self._disable
+            number = 0
+            if not is_python(function):
+                number = self._call_native(function, offset, since)
+            if there and target.delayed and self._in_window():
+                self._visit_all(target, there, number, offset > SMALL_INT, since)
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def line(self, code: CodeType, line: int) -> object:
+        """LINE."""
+        since = monotonic_ns()
+        try:
+            known = self._targets.get(id(code))
+            there = known[1].lines.get(line) if known and known[1] else None
+            if known is None or known[1] is None or there is None:
+                return self._disable
+            if known[1].delayed and self._in_window():
+                self._visit_all(known[1], there, 0, line > SMALL_INT, since)
+        except Exception as error:
+            self._failed(error)
+        return None
 
     def jump(self, code: CodeType, offset: int, destination: int) -> object:
         """JUMP."""
@@ -194,12 +187,12 @@ class Delayer:
             self._failed(error)
         return self._disable
 
-    def switch(self, changes: list[tuple[CodeType, ByState]]) -> None:
+    def switch(self, changes: list[tuple[CodeType, int, ByState]]) -> None:
         """Other doses."""
-        for code, dose in changes:
+        for code, part, dose in changes:
             known = self._targets.get(id(code))
             if known is not None and known[1] is not None:
-                known[1].multiply(dose)
+                known[1].multiply(part, dose)
         self._switches += 1
 
     def forked(self, counters: memoryview[int]) -> None:
@@ -226,21 +219,21 @@ class Delayer:
             known = self._targets.get(id(code))
             if known is None or known[1] is None:
                 return self._disable
-            visit = known[1].sites.get(offset)
-            if visit is None:
+            there = known[1].sites.get(offset)
+            if there is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                event_ns = self._site_ns + ((offset > SMALL_INT) + wide) * self._wide_ns
-                self._visit(known[1], visit, event_ns, since)
+                self._visit_all(known[1], there, 0, (offset > SMALL_INT) + wide, since)
         except Exception as error:
             self._failed(error)
         return None
 
-    def _meet(self, code: CodeType) -> _Target | None:
+    def _meet(self, code: CodeType) -> Target | None:
         spec = self._resolve(code, None)
-        target = None if spec is None else _Target(spec)
+        target = None if spec is None else Target(spec)
         if target is not None:
-            self._use(target.base)
+            for part in target.parts:
+                self._use(part.base)
             self._use(target.progress)
         key = id(code)
         # The code must not be kept alive by being known, and its id not outlive it.
@@ -282,40 +275,79 @@ class Delayer:
                 counters[at + 4] = (counters[at + 4] + own - debts.unit_own_ns) % WRAP
             debts.unit_at_ns, debts.unit_own_ns = now, own
 
-    def _current_debts(self) -> _Debts:
+    def _current_debts(self) -> Debts:
         debts = self._local.debts
         if debts.switches != self._switches:
             debts.forgive(self._switches)
         return debts
 
-    def _visit(self, target: _Target, visit: Visit | None, event_ns: int, since: int) -> None:
+    def _called(self, target: Target, event_ns: int, since: int) -> None:
+        """A call of the function, or of the native callable, that the target is."""
+        own = target.parts[0]
+        self._counters[own.base] += 1
+        target.seen += 1
+        due = target.seen % target.every == 0
+        self._visit(target, own, target.entry if due else None, event_ns, since)
+
+    def _call_native(self, function: object, offset: int, since: int) -> int:
+        """The number of a native callable; where that is a target by itself, it is called."""
+        if self._natives is None:
+            return 0
+        _, number, spec = self._natives(function)
+        if spec is not None:
+            target = self._known_natives.get(spec[0])
+            if target is None:
+                target = self._known_natives[spec[0]] = Target(spec)
+                self._use(target.parts[0].base)
+            if target.parts[0].delayed and self._in_window():
+                event_ns = self._site_ns + (offset > SMALL_INT) * self._wide_ns
+                self._called(target, event_ns, since)
+        return number
+
+    def _visit_all(
+        self, target: Target, there: Iterable[Site], number: int, wide: int, since: int
+    ) -> None:
+        """All visits of a place that are for a call of the native callable, or for any."""
+        event_ns = self._site_ns + wide * self._wide_ns
+        for visit, part, counts in there:
+            if part.native in (0, number):
+                self._counters[part.base] += counts and part.delayed
+                self._visit(target, part, visit, event_ns, since)
+                event_ns, since = 0, 0  # one callback costs once
+
+    def _visit(
+        self, target: Target, part: Part, visit: Visit | None, event_ns: int, since: int
+    ) -> None:
         debts = self._current_debts()
         paying = 0
-        if visit is not None:
-            dose = target.dose
+        if visit is not None and part.delayed:
+            dose = part.dose
             if visit[0] > 0.0:
-                paying += self._owe(target, debts, 0, max(0.0, visit[0] * dose[0] - event_ns))
+                paying += self._owe(target, part, 0, max(0.0, visit[0] * dose[0] - event_ns))
             if visit[1] > 0.0:
-                paying += self._owe(target, debts, 1, visit[1] * dose[1])
+                paying += self._owe(target, part, 1, visit[1] * dose[1])
             if target.waits and follows(visit):
                 debts.waits.end(target)
                 expected = debts.waits.expect(id(visit), visit)
-                paying += self._owe(target, debts, 2, expected * dose[2])
+                paying += self._owe(target, part, 2, expected * dose[2])
                 debts.waits.begin(id(visit), target)
             elif visit[2] > 0.0:
-                paying += self._owe(target, debts, 2, visit[2] * dose[2])
-        if self.inside_ns is not None:
+                paying += self._owe(target, part, 2, visit[2] * dose[2])
+        elif visit is not None and target.waits and follows(visit):
+            debts.waits.end(target)
+        if self.inside_ns is not None and since:
             took = monotonic_ns() - since - paying
             # More is somebody else's turn: a callback is Python code as any other.
             event_ns += min(took, SIGNIFICANT_NS) - self.inside_ns
         counters = self._counters
-        base = target.base
+        base = part.base if part.delayed else target.bearer.base
         counters[base + _GIL] += event_ns
         counters[base + 2] += event_ns
         debts.spun_ns += event_ns
 
-    def _owe(self, target: _Target, debts: _Debts, state: int, ns: float) -> int:
+    def _owe(self, target: Target, part: Part, state: int, ns: float) -> int:
         """Add to the debt; pay it when it has reached the floor. Returns for how long it paid."""
+        debts = self._local.debts
         debts.owed[state] = debt = debts.owed[state] + ns
         if debt < FLOOR_NS[state] and not (target.fixed and debt > 0):
             return 0
@@ -325,7 +357,7 @@ class Delayer:
         debts.owed[state] -= delivered
         debts.spun_ns += 0 if state == 2 else delivered
         counters = self._counters
-        base = target.base
+        base = part.base
         counters[base + 1] += 1
         counters[base + 2] += delivered
         counters[base + _GIL + state] += delivered
@@ -344,6 +376,13 @@ class Delayer:
         if not raised_here(error):
             raise error
         self._on_error(error)
+
+
+def is_python(function: object) -> bool:
+    """Whether it is Python code that is called, whose frame will be seen."""
+    if isinstance(function, MethodType):
+        function = function.__func__
+    return isinstance(function, FunctionType)
 
 
 def raised_here(error: BaseException) -> bool:

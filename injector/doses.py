@@ -23,10 +23,11 @@ if TYPE_CHECKING:
     from .control import Control
     from .ledger import Ledger
     from .naming import Seen
+    from .natives import Natives
     from .patterns import Patterns
     from .plan import ByState
     from .roles import Role
-    from .tracker import DelaySpec, EventNs, Visit
+    from .tracker import DelaySpec, EventNs, PartSpec, Visit
 
 
 class Doses:
@@ -46,18 +47,28 @@ class Doses:
             PatternError: a rule is not a pattern.
             KeyError: the plan is malformed.
         """
-        self._entries = {
-            (dose["target"], dose["line"]): entry for entry, dose in enumerate(plan["doses"])
-        }
+        self._entries: dict[tuple[str, int], list[int]] = {}
+        for entry, dose in enumerate(plan["doses"]):
+            self._entries.setdefault((dose["target"], dose["line"]), []).append(entry)
         self._sites = [dose["sites"] for dose in plan["doses"]]
+        self._parts = [dose["part"] for dose in plan["doses"]]
         self._live = plan["live"]
         self._applied = [NOTHING if self._live else AS_PLANNED] * len(self._sites)
         """By entry: what its delays are multiplied by."""
-        self._met: dict[int, list[_Met]] = {}
+        self._met: dict[int, list[tuple[_Met, int]]] = {}
+        """By entry: the code it is in, and which part of it."""
         self._fresh: set[int] = set()
         """Entries whose code was met since the last switch, which may have come in between."""
         self._seen = seen
         self._rules = _parse(plan["rules"])
+        self._by_line = bool(self._rules and plan["lines"])
+        self.everywhere = bool(self._rules and plan["native"])
+        """Whether native callables may be delayed wherever they are called."""
+        named = dict.fromkeys(part for part in self._parts if part and "@" not in part)
+        self._numbers = {name: number for number, name in enumerate(named, 1)}
+        """Of native callables that are delayed at places of the plan."""
+        self.native = self._natives() if self._numbers or self.everywhere else None
+        """Says what a native callable is; None: they are no targets."""
         self._every = max(1, int(plan["every"]))
         self._delay_ns = float(plan["delay_ns"])
         self._points = {plan["progress"], plan.get("begins")} - {None}
@@ -96,18 +107,112 @@ class Doses:
         progress = self._slot("progress", target, code) if target in self._points else 0
         if progress and self._live:
             self._backend.watch(code, ("start",))
-        entry = self._entries.get((target, code.co_firstlineno))
-        if entry is not None:
-            return self._dosed(code, target, entry, progress)
-        if self._rules and self._rules.matches(module, code.co_qualname, code.co_filename):
-            slot = self._slot("target", target, code)
-            visit = (self._delay_ns, 0.0, 0.0, 0.0)
-            fixed = self._delay_ns >= FLOOR_NS[0]
-            return (slot, progress, self._every, fixed, visit, None, None, AS_PLANNED)
-        return (0, progress, 1, False, None, None, None, AS_PLANNED) if progress else None
+        entries = self._entries.get((target, code.co_firstlineno))
+        if entries is not None:
+            return self._dosed(code, target, entries, progress)
+        if not self._rules:
+            return (0, progress, 1, False, None, None, None, AS_PLANNED, ()) if progress else None
+        slot, visit = 0, None
+        if self._rules.matches(module, code.co_qualname, code.co_filename):
+            slot, visit = self._slot("target", target, code), self._by_hand()
+        parts = self._lines(code, module, target) if self._by_line else ()
+        if slot or parts or progress or self.everywhere:
+            return self._rule_spec(slot, progress, visit, parts)
+        return None
 
-    def _dosed(self, code: CodeType, target: str, entry: int, progress: int) -> DelaySpec | None:
-        slot = self._slot("target", target, code)
+    def _rule_spec(
+        self, slot: int, progress: int, visit: Visit | None, parts: tuple[PartSpec, ...]
+    ) -> DelaySpec:
+        fixed = self._delay_ns >= FLOOR_NS[0]
+        return (slot, progress, self._every, fixed, visit, None, None, AS_PLANNED, parts)
+
+    def _by_hand(self) -> Visit:
+        """The delay of the rules."""
+        return (self._delay_ns, 0.0, 0.0, 0.0)
+
+    def _natives(self) -> Natives:
+        from .natives import Natives
+
+        return Natives(self._describe)
+
+    def _describe(self, name: str) -> tuple[int, DelaySpec | None]:
+        """What a native callable is: its number, and what is done wherever it is called."""
+        number = self._numbers.get(name, 0)
+        if not (self.everywhere and self._rules):
+            return number, None
+        module, _, qualname = name.rpartition(":")
+        if not self._rules.matches(module, qualname):
+            return number, None
+        return number, self._rule_spec(self._part_slot(name), 0, self._by_hand(), ())
+
+    def _lines(self, code: CodeType, module: str, target: str) -> tuple[PartSpec, ...]:
+        """The lines of code that the rules name."""
+        lines = sorted({line for *_, line in code.co_lines() if line})
+        named = [
+            line
+            for line in lines
+            if self._rules
+            and self._rules.matches(module, f"{code.co_qualname}@{line}", code.co_filename)
+        ]
+        if not named:
+            return ()
+        sites = [{"at": "line", "offset": line, "delay_ns": self._delay_ns} for line in named]
+        placed, reason = self._backend.place(code, sites)
+        if reason:
+            self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
+        if placed:
+            self._backend.arm(code, ("line",))
+        return tuple(
+            (
+                self._part_slot(f"{target}@{site['offset']}", site["offset"], code.co_filename),
+                *(0, None, {site["offset"]: self._by_hand()}, AS_PLANNED),
+            )
+            for site in placed
+        )
+
+    def _dosed(
+        self, code: CodeType, target: str, entries: list[int], progress: int
+    ) -> DelaySpec | None:
+        slot, begin, resume, inside, dose = 0, None, None, None, NOTHING
+        parts: list[PartSpec] = []
+        met = _Met(code, progress != 0)
+        for entry in entries:
+            visits, kinds = self._placed(code, target, entry)
+            by_offset = {
+                o: v for (at, o), v in visits.items() if at not in ("entry", "resume", "line")
+            }
+            part = self._parts[entry]
+            if part:
+                by_line = {line: v for (at, line), v in visits.items() if at == "line"}
+                line = int(part.rpartition("@")[2]) if "@" in part else 0
+                file = code.co_filename if line else ""
+                parts.append(
+                    (
+                        self._part_slot(part, line, file),
+                        self._numbers.get(part, 0),
+                        by_offset,
+                        by_line,
+                        self._applied[entry],
+                    )
+                )
+            else:
+                slot = self._slot("target", target, code)
+                begin, resume = visits.get(("entry", -1)), visits.get(("resume", -1))
+                inside, dose = by_offset, self._applied[entry]
+                kinds |= {"start"}
+            met.add(entry, frozenset(kinds))
+            self._met.setdefault(entry, []).append((met, len(parts) if part else 0))
+            self._fresh.add(entry)
+        if self._live:
+            met.watch(self._backend, self._applied)
+        elif met.all_kinds - {"start"}:
+            self._backend.arm(code, met.all_kinds - {"start"})
+        return (slot, progress, 1, False, begin, resume, inside, dose, tuple(parts))
+
+    def _placed(
+        self, code: CodeType, target: str, entry: int
+    ) -> tuple[dict[tuple[str, int], Visit], set[str]]:
+        """The visits of an entry by place, as far as they can be had, and the events they need."""
         sites, reason = self._backend.place(code, self._sites[entry])
         if reason:
             self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
@@ -115,20 +220,10 @@ class Doses:
         for site in sites:
             key = (site["at"], site["offset"])
             visits[key] = self._visit(site, visits.get(key, (0.0, 0.0, 0.0, 0.0)))
-        inside = {o: v for (at, o), v in visits.items() if at not in ("entry", "resume")}
-        begin, resume = visits.get(("entry", -1)), visits.get(("resume", -1))
         kinds = {site["at"] for site in sites} - {"entry"}
         if any(map(follows, visits.values())):
             kinds |= {"return", "yield"}
-        if self._live:
-            met = _Met(code, frozenset(kinds | {"start"}), progress != 0)
-            self._met.setdefault(entry, []).append(met)
-            self._fresh.add(entry)
-            met.watch(self._backend, self._applied[entry])
-        elif kinds:
-            self._backend.arm(code, kinds)
-        dose = self._applied[entry]
-        return (slot, progress, 1, False, begin, resume, inside, dose)
+        return visits, kinds
 
     def switch(self, tracker: Any, control: Control) -> None:
         """Live mode: delay what the page says from now on, and watch only that."""
@@ -142,17 +237,24 @@ class Doses:
         fresh: set[int] | frozenset[int] = frozenset(),
     ) -> None:
         """Let the doses be ``wanted``, one for each entry; of ``fresh`` ones whatever they were."""
+        changed = [
+            entry
+            for entry, dose in enumerate(wanted)
+            if dose != self._applied[entry] or entry in fresh
+        ]
         changes = []
-        for entry, dose in enumerate(wanted):
-            if dose == self._applied[entry] and entry not in fresh:
-                continue
-            self._applied[entry] = dose
-            alive = [met for met in self._met.get(entry, ()) if met.code() is not None]
+        watched: dict[_Met, CodeType | None] = {}
+        for entry in changed:
+            self._applied[entry] = wanted[entry]
+        for entry in changed:
+            alive = [known for known in self._met.get(entry, ()) if known[0].code() is not None]
             self._met[entry] = alive
-            for met in alive:
-                code = met.watch(self._backend, dose)
+            for met, part in alive:
+                if met not in watched:
+                    watched[met] = met.watch(self._backend, self._applied)
+                code = watched[met]
                 if code is not None:
-                    changes.append((code, dose))
+                    changes.append((code, part, wanted[entry]))
         tracker.switch(changes)
 
     def let_go(self, tracker: Any) -> None:
@@ -179,23 +281,39 @@ class Doses:
             file=code.co_filename,
         )
 
+    def _part_slot(self, name: str, line: int = 0, file: str = "") -> int:
+        """The slot of a finer target: of a native callable the same wherever it is called."""
+        key = ("target", name, line, file)
+        return self.ledger.add_once(
+            self._slots, key, "target", target=name, line=line, file=file, native=line == 0
+        )
+
 
 class _Met:
-    """Code of an entry that has been met, and the events it needs while it is slowed."""
+    """Code of entries that has been met, and the events that each of them needs while it is
+    slowed."""
 
     __slots__ = ("code", "kinds", "progress")
 
-    def __init__(self, code: CodeType, kinds: frozenset[str], progress: bool) -> None:
+    def __init__(self, code: CodeType, progress: bool) -> None:
         self.code: ref[CodeType] = ref(code)
-        self.kinds = kinds
+        self.kinds: dict[int, frozenset[str]] = {}
         self.progress = progress
         """Whether its calls are counted also while it is not slowed."""
 
-    def watch(self, backend: Backend, dose: ByState) -> CodeType | None:
-        """Bring the events that this dose needs; returns the code if it still exists."""
+    def add(self, entry: int, kinds: frozenset[str]) -> None:
+        self.kinds[entry] = kinds
+
+    @property
+    def all_kinds(self) -> frozenset[str]:
+        return frozenset().union(*self.kinds.values())
+
+    def watch(self, backend: Backend, applied: Sequence[ByState]) -> CodeType | None:
+        """Bring the events that these doses need; returns the code if it still exists."""
         code = self.code()
         if code is not None:
-            backend.watch(code, self.kinds if any(dose) else ("start",) if self.progress else ())
+            wanted = [kinds for entry, kinds in self.kinds.items() if any(applied[entry])]
+            backend.watch(code, frozenset({"start"} if self.progress else ()).union(*wanted))
         return code
 
 

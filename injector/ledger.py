@@ -58,6 +58,10 @@ COUNTERS: dict[str, tuple[str, ...]] = {
         *("calls", "gil_ns", "nogil_ns", "wait_ns"),
         *("callee_calls", "events", "first_ns", "last_ns"),
     ),
+    "native": (
+        *("calls", "gil_ns", "nogil_ns", "wait_ns"),
+        *("callee_calls", "events", "first_ns", "last_ns"),
+    ),
     "site": ("visits", "gil_ns", "nogil_ns", "wait_ns", "given_up", "native"),
     "edge": ("calls",),
     "thread": ("gil_ns", "inside_ns", "nogil_ns", "wait_ns"),

@@ -34,12 +34,11 @@ from __future__ import annotations
 from _thread import _local, get_ident
 from _weakref import ref
 from time import monotonic_ns
-from types import FunctionType, MethodType
 
 from .charging import CALLEES, FIRST, LAST, NATIVE, NATIVE_CODE, Charging
-from .delayer import raised_here
+from .delayer import is_python, raised_here
 from .live import give_way
-from .shadow import ENTRY, RESUME, Code, Frame, Thread, own_cpu_clock
+from .shadow import ENTRY, LINES, RESUME, Code, Frame, Thread, own_cpu_clock
 from .tracker import SIGNIFICANT_NS, WRAP
 
 TYPE_CHECKING = False
@@ -48,12 +47,10 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from .tracker import Look, ObserveSpec, Window
+    from .tracker import Look, NativeAnswer, ObserveSpec, Window
 
 _INSIDE = 1
 """Counter of a thread."""
-
-_PYTHON_CALLABLES = (FunctionType, MethodType)
 
 
 class _Local(_local):
@@ -67,15 +64,18 @@ class Observer(Charging):
         self,
         counters: memoryview[int],
         resolve: Callable[[CodeType, dict[str, Any] | None], ObserveSpec | None],
-        site: Callable[[int, str, int], int],
+        site: Callable[..., int],
         edge: Callable[[int, int], int],
         thread: Callable[[int], int],
         arm: Callable[[CodeType], None] | None,
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
+        native: Callable[[object], NativeAnswer] | None = None,
+        lines: bool = False,
     ) -> None:
-        super().__init__(counters, site, edge, arm, window)
+        super().__init__(counters, site, edge, arm, window, native)
+        self._lines = lines
         self._resolve = resolve
         self._name_thread = thread
         self._on_error = on_error
@@ -125,6 +125,8 @@ class Observer(Charging):
             if here is None:
                 return self._disable
             thread = self._enter(here, RESUME, now)
+            if self._lines and here.armed:
+                self._go_on_in_line(thread.stack[-1], code, offset)
             self._begin(thread, thread.stack[-1], now)
         except Exception as error:
             self._failed(error)
@@ -153,7 +155,8 @@ class Observer(Charging):
                 frame.between += frame.since
                 frame.since = 0
             frame.call = site
-            frame.native = type(function) not in _PYTHON_CALLABLES
+            frame.native = not is_python(function)
+            frame.callee = self._callee(frame, site, function, now) if frame.native else None
             if frame.native and self._open_ns <= now < self._close_ns:
                 self._counters[site.base + NATIVE] = NATIVE_CODE
             given_up = self._give_up_call(site, frame.native, now - thread.inside)
@@ -176,9 +179,9 @@ class Observer(Charging):
                 self._charge(frame, frame.call, now)
                 frame.anchor = None
                 frame.call.long += 1
-            frame.call = None
-            frame.native = False
-            self._count_event(frame.code, now)
+            if frame.callee is None:  # else it is counted as that one's
+                self._count_event(frame.code, now)
+            frame.rest()
             self._begin(thread, frame, now)
         except Exception as error:
             self._failed(error)
@@ -193,17 +196,35 @@ class Observer(Charging):
             frame = self._top(thread, code)
             if thread is None or frame is None:
                 return None
-            frame.call = None
-            frame.native = False
+            frame.rest()
             wall = self._close(thread, frame, now)
             site = self._pass(frame, "jump", offset, now, destination)
             if frame.pend_gil + frame.pend_nogil >= SIGNIFICANT_NS:
                 self._charge(frame, site, now)
             frame.set_anchor(offset)
-            given_up = self._give_up_edge(frame.code, site, wall)
+            given_up = not self._lines and self._give_up_edge(frame.code, site, wall)
             self._begin(thread, frame, now)
             if given_up:
                 return self._disable
+        except Exception as error:
+            self._failed(error)
+        return None
+
+    def line(self, code: CodeType, line: int) -> object:
+        """LINE."""
+        now = monotonic_ns()
+        try:
+            thread = self._local.thread
+            frame = self._top(thread, code)
+            if thread is None or frame is None:
+                return None
+            frame.rest()
+            self._close(thread, frame, now)
+            if frame.line is not None:  # else it is the way to the first
+                self._charge(frame, frame.line, now)
+            frame.line = self._pass(frame, "line", LINES - line, now)
+            frame.set_anchor(LINES - line)
+            self._begin(thread, frame, now)
         except Exception as error:
             self._failed(error)
         return None
@@ -297,7 +318,8 @@ class Observer(Charging):
             if caller.call is not None:
                 self._charge(caller, caller.call, now)
             if self._open_ns <= now < self._close_ns:
-                self._counters[caller.code.base + CALLEES] += 1
+                base = caller.code.base if caller.callee is None else caller.callee.native
+                self._counters[base + CALLEES] += 1
         else:
             thread.mark(now)
         stack.append(Frame(here, anchor))
@@ -332,7 +354,7 @@ class Observer(Charging):
             if caller is not None:
                 caller.anchor = None
                 if not caller.native:
-                    caller.call = None
+                    caller.rest()
                 caller.start = now  # before it is the top, for whoever looks from another thread
             stack.pop()
             if caller is not None:

@@ -33,10 +33,14 @@ class Patterns:
         self.sources: tuple[str, ...] = ()
         """The lines that hold a pattern, as written, in order."""
 
-    def matches(self, module: str, qualname: str, file: str = "") -> bool:
-        """Whether the function is meant; the last line that matches decides."""
+    def matches(self, module: str, qualname: str, file: str = "", whole: bool = False) -> bool:
+        """Whether the target is meant; the last line that matches decides.
+
+        ``whole``: a function's name means its lines (``function@42``) as well.
+        """
+        names = (qualname, qualname.partition("@")[0]) if whole else (qualname,)
         for include, by_path, module_re, name_re in reversed(self._rules):
-            if module_re.match(file if by_path else module) and name_re.match(qualname):
+            if module_re.match(file if by_path else module) and any(map(name_re.match, names)):
                 return include
         return False
 

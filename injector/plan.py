@@ -32,7 +32,7 @@ STATES: tuple[State, ...] = ("gil", "nogil", "wait")
 ByState: TypeAlias = tuple[float, float, float]
 """One for each state."""
 
-At = Literal["entry", "resume", "call", "jump", "yield", "return"]
+At = Literal["entry", "resume", "call", "jump", "yield", "return", "line"]
 """The kinds of site, by the event that marks them."""
 
 
@@ -45,10 +45,10 @@ class Site:
     """A place inside a function where a delay can be added.
 
     ``offset`` is the byte offset of the instruction in ``co_code`` (-1 for ``entry`` and
-    ``resume``); ``delay_ns`` is added at every visit, on average: delays below the floor are
-    carried as a debt. With ``share``, in state ``wait``, each wait is made longer by that share of
-    itself as waits turn out in this run, and ``delay_ns`` only serves until that is known
-    (`injector.waits`).
+    ``resume``; for ``line`` it is the number of the line); ``delay_ns`` is added at every
+    visit, on average: delays below the floor are carried as a debt. With ``share``, in state
+    ``wait``, each wait is made longer by that share of itself as waits turn out in this run,
+    and ``delay_ns`` only serves until that is known (`injector.waits`).
     """
 
     at: At
@@ -61,11 +61,16 @@ class Site:
 @dataclass(frozen=True, slots=True)
 class Dose:
     """The delays of one code object. ``line`` (``co_firstlineno``) tells apart code that shares a
-    name."""
+    name.
+
+    With ``part`` they are those of a finer target in that code, and are counted as its: a line
+    (``module:qualname@42``), or a native callable, of which only its own calls are delayed.
+    """
 
     target: str
     line: int
     sites: tuple[Site, ...]
+    part: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +85,8 @@ class Plan:
     wide: more for each large offset): it is part of the delivered dose and is counted as such
     (inside: what of it the Python twin's clock sees). ``sites``: whether to discover also where in
     a function its time is spent; without, only how much is, and no code is slowed by finding out.
+    ``native``: native callables are targets as well, of discovery and of rules; ``lines``: so are
+    lines.
     ``live``: the doses are what a page of memory says (`injector.control`), times those of the
     plan, and 0 to begin with; and another plan may follow at any time.
     """
@@ -95,6 +102,8 @@ class Plan:
     progress: str | None = None
     begins: str | None = None
     sites: bool = True
+    native: bool = False
+    lines: bool = False
     live: bool = False
     event_ns: dict[str, float] = field(default_factory=dict)
     backend: str = "auto"
@@ -123,7 +132,12 @@ class Plan:
             )
         try:
             raw["doses"] = tuple(
-                Dose(d["target"], d["line"], tuple(Site(**s) for s in d["sites"]))
+                Dose(
+                    d["target"],
+                    d["line"],
+                    tuple(Site(**s) for s in d["sites"]),
+                    d.get("part", ""),
+                )
                 for d in raw["doses"]
             )
             raw["rules"] = tuple(raw["rules"])

@@ -15,21 +15,26 @@ if TYPE_CHECKING:
 
     from .tracker import ObserveSpec
 
-ENTRY, RESUME = -1, -2
-"""Keys of those two sites among a code's; all others go by their offset."""
+ENTRY, RESUME, LINES = -1, -2, -16
+"""Keys of sites among a code's: of those two, and of a line that much less its number. All others
+go by their offset."""
 
 
 class Site:
     """One place of armed code."""
 
     __slots__ = (
-        *("base", "destination", "last_ns", "long", "native_ns"),
+        *("base", "callees", "destination", "last_ns", "long", "native", "native_ns"),
         *("nogil", "offset", "python", "span_ns", "visits"),
     )
 
     def __init__(self, slot: int, offset: int, destination: int = -1) -> None:
         self.base = 8 * slot
         self.offset = offset
+        self.callees: dict[int, Site] = {}
+        """Of a call: the same place as one of each native callable called there, by slot."""
+        self.native = 0
+        """Of such a one: index of the native callable's counters."""
         self.destination = destination
         """Of a back-edge; -1 for other sites."""
         self.nogil = False
@@ -73,9 +78,11 @@ class Frame:
         "anchor",
         "between",
         "call",
+        "callee",
         "code",
         "last",
         "later",
+        "line",
         "native",
         "own",
         "pend_gil",
@@ -101,6 +108,10 @@ class Frame:
         """Offset of the site passed last."""
         self.call: Site | None = None
         """The CALL that is being carried out."""
+        self.callee: Site | None = None
+        """The same as a place of the native callable that is called."""
+        self.line: Site | None = None
+        """The line that runs, where lines are told and it is known."""
         self.native = False
         """Whether that is a native call."""
         self.own = 0
@@ -109,6 +120,12 @@ class Frame:
         """CPU time that has not met its site yet."""
         self.start = 0
         """When the running segment began; meaningful for the top of the stack."""
+
+    def rest(self) -> None:
+        """No call is being carried out."""
+        self.call = None
+        self.callee = None
+        self.native = False
 
 
 class Thread:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .backends.contract import Backend
     from .ledger import Ledger
     from .naming import Seen
+    from .natives import Natives
     from .roles import Role
     from .tracker import ObserveSpec
 
@@ -37,8 +38,13 @@ class Sightings:
         role: Role,
         seen: Seen | None = None,
     ) -> None:
-        """``plan``: the plan file's JSON object; only its progress points matter here."""
+        """``plan``: the plan file's JSON object."""
         self._seen = seen
+        self._arms = ("call", "jump", "line") if plan["lines"] else ("call", "jump")
+        self._lines: dict[int, list[tuple[int, int]]] | None = {} if plan["lines"] else None
+        """By function: (where it begins, line) of its lines, the last first; None: not wanted."""
+        self.native = self._natives() if plan["native"] else None
+        """Says what a native callable is; None: they are no targets."""
         self._points = {plan["progress"], plan.get("begins")} - {None}
         self._backend = backend
         self._role = role
@@ -46,7 +52,8 @@ class Sightings:
         """Where things are announced; a forked child puts its own here."""
         self._functions: dict[tuple[str, int, str], int] = {}
         self._targets: dict[int, str] = {}
-        self._sites: dict[tuple[int, str, int], int] = {}
+        self._sites: dict[tuple[int, str, int, int], int] = {}
+        self._known_natives: dict[str, int] = {}
         self._edges: dict[tuple[int, int], int] = {}
         self._progress_slots: dict[tuple[str, int, str], int] = {}
 
@@ -67,15 +74,39 @@ class Sightings:
             if body and _is_import(code, globals_):
                 importer = None if module == "__main__" else importer_of(code)
                 self.ledger.note("import", module=module, importer=importer, file=code.co_filename)
-            return (slot, progress, body and module == "__main__")
+            armed = (body and module == "__main__") or self.native is not None
+            return (slot, progress, armed)
         except Exception as error:
             self.ledger.error(error)
             return None
 
-    def site(self, function: int, at: str, offset: int) -> int:
-        """The slot of a site."""
-        key = (function, at, offset)
-        return self._add(self._sites, key, "site", function=function, at=at, offset=offset)
+    def site(self, function: int, at: str, offset: int, native: int = 0) -> int:
+        """The slot of a site; with ``native``, as a place where that native callable is called."""
+        key = (function, at, offset, native)
+        fields: dict[str, Any] = {"function": function, "at": at, "offset": offset}
+        if native:
+            fields["native"] = native
+        if self._lines is not None:
+            fields["line"] = self._line_of(function, at, offset)
+        return self._add(self._sites, key, "site", **fields)
+
+    def _natives(self) -> Natives:
+        from .natives import Natives
+
+        return Natives(self._native)
+
+    def _native(self, name: str) -> tuple[int, None]:
+        """The slot of a native callable; and nothing is done where it is called."""
+        return self._add(self._known_natives, name, "native", target=name), None
+
+    def _line_of(self, function: int, at: str, offset: int) -> int | None:
+        """The line of a place; None for one that is not of one line."""
+        if at == "line":
+            return offset
+        for begin, line in (self._lines or {}).get(function, ()):
+            if 0 <= begin <= offset:
+                return line
+        return None
 
     def edge(self, caller: int, callee: int) -> int:
         """The slot of the calls from one function to another."""
@@ -96,7 +127,7 @@ class Sightings:
     def arm(self, code: CodeType) -> None:
         """Watch the code's calls and back-edges from now on."""
         try:
-            self._backend.arm(code, ("call", "jump"))
+            self._backend.arm(code, self._arms)
         except Exception as error:
             self.ledger.error(error)
 
@@ -112,6 +143,9 @@ class Sightings:
             generator=bool(code.co_flags & _GENERATOR),
         )
         self._targets[slot] = target
+        if self._lines is not None and slot not in self._lines:
+            lines = [(begin, line) for begin, _, line in code.co_lines() if line is not None]
+            self._lines[slot] = lines[::-1]
         return slot
 
     def _progress_point(self, target: str, code: CodeType) -> int:

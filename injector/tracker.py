@@ -38,14 +38,29 @@ if TYPE_CHECKING:
     """The delays at a site: ns to add to the debts at a dose of 1, in the order of `STATES`, and a
     share. What the callback costs is taken off ``gil`` when it comes, never below zero. With a
     share the ns of a wait follow the waits seen: see `injector.waits`."""
+    PartSpec: TypeAlias = tuple[int, int, dict[int, Visit] | None, dict[int, Visit] | None, ByState]
+    """A finer target: (slot, number of the native callable or 0, sites by offset, sites by line,
+    dose). Sites of a native callable are visited by its own calls only; each of them, and each
+    visit of a line, counts as a call."""
     DelaySpec: TypeAlias = tuple[
-        int, int, int, bool, Visit | None, Visit | None, dict[int, Visit] | None, ByState
+        int,
+        int,
+        int,
+        bool,
+        Visit | None,
+        Visit | None,
+        dict[int, Visit] | None,
+        ByState,
+        tuple[PartSpec, ...],
     ]
     """(slot of the target or 0, slot of the progress point or 0, every, fixed, entry, resume,
-    sites by offset, dose). ``every``: only each Nth call of the function adds its entry visit.
-    ``fixed``: the debt is paid at once, whatever the floor (the classic method). ``dose``: what
-    delays are multiplied by, in each state, until `Delayer.switch` says otherwise; may be left out,
-    and is 1 in all then."""
+    sites by offset, dose, parts). ``every``: only each Nth call of the function adds its entry
+    visit. ``fixed``: the debt is paid at once, whatever the floor (the classic method). ``dose``:
+    what delays are multiplied by, in each state, until `Delayer.switch` says otherwise; this and
+    the parts may be left out, and the dose is 1 in all states then."""
+    NativeAnswer: TypeAlias = tuple[int, int, DelaySpec | None]
+    """What is known of a native callable: (how to remember it, as `injector.natives` says it;
+    number, 0 for no target; what it is wherever it is called, or None)."""
     ObserveSpec: TypeAlias = tuple[int, int, bool]
     """(slot of the function, slot of the progress point or 0, armed from the start)."""
     Look: TypeAlias = tuple[int, CodeType, int, int]
@@ -78,7 +93,11 @@ SIGNIFICANT_NS = 20_000
 
 
 class Delayer(Protocol):
-    """Delay mode. Built as ``Delayer(counters, resolve, on_error, disable, window, event_ns)``.
+    """Delay mode. Built as
+    ``Delayer(counters, resolve, on_error, disable, window, event_ns, native, everywhere)``.
+
+    ``native(callable)`` says what a native callable is; None: they are no targets. With
+    ``everywhere`` every call in any code is looked at, else only those at sites.
 
     ``event_ns`` is ``(entry, site, wide, pay)``: what one callback costs, whole ns, and what one
     payment does beyond what it spends. Every callback of a
@@ -92,8 +111,9 @@ class Delayer(Protocol):
     A visit, for each state with ns: ``debt[thread][state] += ns * dose[state]`` (for ``gil`` less
     ``event_ns``); when the debt is at least the floor (or ``fixed`` and positive) all of it is paid
     by `injector.spin`, less ``pay``, and ``debt -= delivered``, as measured and with ``pay``, so
-    that overshoot evens out. Each payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` +=
-    delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the target that pays.
+    that overshoot evens out. What a callback costs at a place of a part that is not delayed is
+    counted for the first part of that code that is. Each payment: delays += 1, ``<state>_ns`` and
+    ``delayed_ns`` += delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the part that pays.
     """
 
     def __init__(
@@ -104,6 +124,8 @@ class Delayer(Protocol):
         disable: object,
         window: Window,
         event_ns: EventNs,
+        native: Callable[[object], NativeAnswer] | None = None,
+        everywhere: bool = False,
     ) -> None: ...
 
     def start(self, code: CodeType, offset: int) -> object:
@@ -116,7 +138,10 @@ class Delayer(Protocol):
         """PY_THROW: a resume too."""
 
     def call(self, code: CodeType, offset: int, function: object, arg0: object) -> object:
-        """CALL: the site's visit; disables itself where there is no site."""
+        """CALL: the site's visits; disables itself where there is no site."""
+
+    def line(self, code: CodeType, line: int) -> object:
+        """LINE: the line's visits; disables itself where there are none."""
 
     def jump(self, code: CodeType, offset: int, destination: int) -> object:
         """JUMP: as `call`, and only backwards."""
@@ -131,9 +156,10 @@ class Delayer(Protocol):
         """PY_START where targets are watched one by one: asks what the code is, and disables
         itself."""
 
-    def switch(self, changes: list[tuple[CodeType, ByState]]) -> None:
-        """Other doses for these targets from now on; all debts are forgiven. Where all are 0 a
-        target is neither delayed nor counted; a progress point is counted all the same."""
+    def switch(self, changes: list[tuple[CodeType, int, ByState]]) -> None:
+        """Other doses for parts of these targets from now on (part 0 is the function itself, others
+        follow as in its spec); all debts are forgiven. Where all are 0 a part is neither delayed
+        nor counted; a progress point is counted all the same."""
 
     def forked(self, counters: memoryview[int]) -> None:
         """In a forked child: other counters from now on, no debts."""
@@ -141,12 +167,16 @@ class Delayer(Protocol):
 
 class Observer(Protocol):
     """Discover mode. Built as
-    ``Observer(counters, resolve, site, edge, thread, arm, on_error, disable, window)``.
+    ``Observer(counters, resolve, site, edge, thread, arm, on_error, disable, window, native,
+    lines)``.
 
-    Called back, once each, for what must be named: ``site(function slot, at, offset)``,
+    Called back, once each, for what must be named: ``site(function slot, at, offset)``, and with
+    the slot of a native callable for a place where that is called,
     ``edge(caller slot, callee slot)`` and ``thread(function slot)`` return the slot to count in
     (never 0: what has none is counted in `injector.ledger.SPARE`); ``arm(code)`` switches on CALL
-    and JUMP for the code; where it is None no code is ever armed. The rules of charging stand in
+    and JUMP for the code, and LINE if there is to be any; where it is None no code is ever armed.
+    ``native`` says what a native callable is, its number being the slot of its own time; None: that
+    is its caller's. ``lines``: whether LINE is told. The rules of charging stand in
     `injector.observer`.
     """
 
@@ -154,13 +184,15 @@ class Observer(Protocol):
         self,
         counters: memoryview[int],
         resolve: Callable[[CodeType, dict[str, Any] | None], ObserveSpec | None],
-        site: Callable[[int, str, int], int],
+        site: Callable[..., int],
         edge: Callable[[int, int], int],
         thread: Callable[[int], int],
         arm: Callable[[CodeType], None] | None,
         on_error: Callable[[BaseException], None],
         disable: object,
         window: Window,
+        native: Callable[[object], NativeAnswer] | None = None,
+        lines: bool = False,
     ) -> None: ...
 
     def start(self, code: CodeType, offset: int) -> object:
@@ -180,6 +212,9 @@ class Observer(Protocol):
 
     def jump(self, code: CodeType, offset: int, destination: int) -> object:
         """JUMP, on armed code; disables itself for jumps forward and for dense inner back-edges."""
+
+    def line(self, code: CodeType, line: int) -> object:
+        """LINE, on armed code: the CPU time so far is that of the line before."""
 
     def yield_(self, code: CodeType, offset: int, value: object) -> object:
         """PY_YIELD: pop."""

@@ -32,7 +32,8 @@ def judge(case: Case, budget: str, seed: int, keep: Path | None) -> tuple[str, s
     """One case's outcome and a line about it."""
     script = ROOT / "tests" / "cases" / case.program
     keep = keep / case.name if keep else None
-    done = investigate(script, case.args, budget=budget, seed=seed, keep=keep)
+    options = case.options
+    done = investigate(script, case.args, budget=budget, seed=seed, options=options, keep=keep)
     if done.summary is None:
         return "wrong", f"exit {done.exit_code}, no summary: {done.errors.strip()[-300:]}"
     cost = done.summary["cost"]
@@ -50,8 +51,11 @@ def main() -> int:
     chosen = [
         case
         for case in CASES
-        if not arguments.names
-        or {case.name, case.program.removesuffix(".py")} & set(arguments.names)
+        if sys.version_info >= case.since
+        and (
+            not arguments.names
+            or {case.name, case.program.removesuffix(".py")} & set(arguments.names)
+        )
     ]
     if not chosen:
         print(f"no case of that name; there are {', '.join(case.name for case in CASES)}")

@@ -42,6 +42,16 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--every", metavar="N", help="delay each Nth call only (default 1)")
     parser.add_argument("--start", metavar="TIME", help="begin this long after the launch")
     parser.add_argument("--duration", metavar="TIME", help="end this long after the begin")
+    parser.add_argument(
+        "--native",
+        action="store_true",
+        help="patterns match callables of C as well (zlib:compress), at their calls",
+    )
+    parser.add_argument(
+        "--lines",
+        action="store_true",
+        help="and lines (module:function@42, module:function@*); Python 3.12 or later",
+    )
     parser.add_argument("--plan", metavar="FILE", help="a plan file instead of targets and delay")
     parser.add_argument("--json", metavar="FILE|-", help="write what was counted as JSON")
     parser.add_argument("--quiet", action="store_true", help="no table on standard error")

@@ -91,6 +91,18 @@ def _how_it_is_searched(group: argparse._ActionsContainer) -> None:
     option("--seed", metavar="N", help="of everything random; default: a new one, in the summary")
     option("--include", metavar="PATTERN", action="append", help="look only at these functions")
     option("--exclude", metavar="PATTERN", action="append", help="leave these functions alone")
+    option(
+        "--native",
+        action="store_true",
+        default=None,
+        help="callables of C are targets of their own (numpy:dot), where Python calls them",
+    )
+    option(
+        "--lines",
+        action="store_true",
+        default=None,
+        help="so are lines of functions (module:function@42); Python 3.12 or later",
+    )
 
 
 def _how_it_is_run(group: argparse._ActionsContainer) -> None:

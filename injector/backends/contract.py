@@ -22,6 +22,15 @@ else:
     Protocol = object
 
 
+def placeable(
+    sites: list[SiteFields], missing: tuple[str, ...], why: str
+) -> tuple[list[SiteFields], str | None]:
+    """What `Backend.place` answers where these kinds of site cannot be had."""
+    placed = [site for site in sites if site["at"] not in missing]
+    lost = sum(site["delay_ns"] > 0 for site in sites if site["at"] in missing)
+    return placed, f"{lost} delays at back-edges or lines, which {why}" if lost else None
+
+
 class Backend(Protocol):
     """One mechanism. ``name`` is what the records call it.
 
@@ -34,12 +43,13 @@ class Backend(Protocol):
 
     name: str
 
-    def install(self, tracker: Any, switched: bool = False) -> None:
+    def install(self, tracker: Any, switched: bool = False, all_calls: bool = False) -> None:
         """Bring events to ``tracker`` (a Delayer or an Observer, by its methods) from now on.
 
         Covers every thread of the process, those that run already included. A tracker that was
         there before gets no more. With ``switched`` (a Delayer only) code is brought once to be
-        met, and after that only the events that `watch` asks for.
+        met, and after that only the events that `watch` asks for. With ``all_calls`` (a Delayer
+        only) every native call is brought, in any code.
 
         Raises:
             RuntimeError: the mechanism cannot be had twice, which ``switched`` may need.

@@ -5,8 +5,8 @@ call, where a profile hook triples it. Native calls of a function that is dosed,
 is being placed, are seen by a C profile function that is on while that function's own frame runs,
 and in no other; its bytecode is up to three times slower meanwhile.
 
-What it lacks: back-edges. A long loop without calls is charged to the entry, the return or the
-calls of its function, and delays at back-edges cannot be placed.
+What it lacks: back-edges and lines. A long loop without calls is charged to the entry, the return
+or the calls of its function, and delays at back-edges cannot be placed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 from importlib import import_module
 
 from ..tracker import TYPE_CHECKING
+from .contract import placeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -39,7 +40,7 @@ class FrameEval:
         if not hasattr(self._core, "install_frame_eval"):
             raise RuntimeError("the compiled core hooks frame evaluation on Python 3.11 only")
 
-    def install(self, tracker: Any, switched: bool = False) -> None:
+    def install(self, tracker: Any, switched: bool = False, all_calls: bool = False) -> None:
         """Bring events to a tracker of the core.
 
         Raises:
@@ -58,9 +59,5 @@ class FrameEval:
         """Nothing to do: the hook hands the frames of a target that rests straight on."""
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:
-        """All but back-edges can be reached."""
-        placed = [site for site in sites if site["at"] != "jump"]
-        lost = sum(site["delay_ns"] > 0 for site in sites if site["at"] == "jump")
-        if lost:
-            return placed, f"{lost} delays at back-edges, which Python 3.11 has no event for"
-        return placed, None
+        """All but back-edges and lines can be reached."""
+        return placeable(sites, ("jump", "line"), "Python 3.11 has no event for")

@@ -47,7 +47,7 @@ class Monitoring:
         self._second: int | None = None
         self._armed: list[ref[CodeType]] = []
 
-    def install(self, tracker: Any, switched: bool = False) -> None:
+    def install(self, tracker: Any, switched: bool = False, all_calls: bool = False) -> None:
         """Register and watch.
 
         Raises:
@@ -71,8 +71,9 @@ class Monitoring:
             events.PY_RETURN: tracker.return_,
             events.CALL: tracker.call,
             events.JUMP: tracker.jump,
+            events.LINE: tracker.line,
         }
-        everywhere = events.PY_START
+        everywhere = events.PY_START | (events.CALL if all_calls else 0)
         if hasattr(tracker, "unwind"):
             callbacks |= {
                 events.PY_THROW: tracker.throw,
@@ -146,6 +147,7 @@ def _events(kinds: Iterable[str]) -> int:
         "jump": events.JUMP,
         "yield": events.PY_YIELD,
         "return": events.PY_RETURN,
+        "line": events.LINE,
     }
     wanted = 0
     for kind in kinds:

@@ -1,8 +1,8 @@
 """The backend that every Python has: a profile function, set in every thread.
 
 Used on 3.11 where the compiled core is not there. It is slow (every call of every function comes
-by, in delay mode too), so the records say when it is in use. What it lacks: back-edges. A long loop
-without calls is charged to the entry, the return or the calls of its function.
+by, in delay mode too), so the records say when it is in use. What it lacks: back-edges and lines. A
+long loop without calls is charged to the entry, the return or the calls of its function.
 
 A profile function is told ``call`` when a function is called and when a generator goes on, and
 ``return`` for returning, yielding and unwinding alike. Which it was is read from the frame: one
@@ -21,6 +21,7 @@ from _thread import _local
 from opcode import opmap
 
 from ..tracker import TYPE_CHECKING
+from .contract import placeable
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,13 +62,14 @@ class Profile:
         self._armed: dict[int, tuple[CodeType, set[str]]] = {}
         self._codes: dict[int, tuple[CodeType, bytes]] = {}
         self._natives = _Natives()
-        self._observes = False
+        self._observes = self._all_calls = False
 
-    def install(self, tracker: Any, switched: bool = False) -> None:
+    def install(self, tracker: Any, switched: bool = False, all_calls: bool = False) -> None:
         """Set the profile function in this thread, the others that run, and all that will."""
         again = self._tracker is not None
         self._armed = {}
         self._observes = hasattr(tracker, "unwind")
+        self._all_calls = all_calls
         self._tracker = tracker
         if again:
             return  # it is set in all threads already, and must not be in that of the injector
@@ -97,12 +99,8 @@ class Profile:
             self.arm(code, kinds)
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:
-        """All but back-edges can be reached."""
-        placed = [site for site in sites if site["at"] != "jump"]
-        lost = sum(site["delay_ns"] > 0 for site in sites) - sum(s["delay_ns"] > 0 for s in placed)
-        if lost:
-            return placed, f"{lost} delays at back-edges, which a profile function does not see"
-        return placed, None
+        """All but back-edges and lines can be reached."""
+        return placeable(sites, ("jump", "line"), "a profile function does not see")
 
     def _event(self, frame: FrameType, event: str, arg: object) -> None:
         tracker = self._tracker
@@ -124,7 +122,7 @@ class Profile:
                     tracker.unwind(code, offset, None)
         elif event == "c_call":
             self._natives.frames.append(frame)
-            if id(code) in self._armed:
+            if self._all_calls or id(code) in self._armed:
                 tracker.call(code, offset, arg, None)
         else:
             natives = self._natives.frames

@@ -49,6 +49,26 @@ site(PyObject *object, PyObject *const *args, Py_ssize_t count)
 }
 
 static PyObject *
+call(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    enum answer answer = KEEP;
+    if (event_known(&self->counters, args, count, 3)) {
+        Py_ssize_t offset = offset_of(args[1]);
+        answer = delayer_call(self, args[0], offset, args[2], is_wide(offset));
+    }
+    return event_end(object, answer, self->disable);
+}
+
+static PyObject *
+line(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct delayer *self = (struct delayer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 2);
+    return event_end(object, known ? delayer_line(self, args[0], offset_of(args[1])) : KEEP, self->disable);
+}
+
+static PyObject *
 jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct delayer *self = (struct delayer *)Py_NewRef(object);
@@ -92,20 +112,21 @@ meet(PyObject *object, PyObject *const *args, Py_ssize_t count)
 static PyObject *
 switch_(PyObject *object, PyObject *changes)
 {
-    PyObject *pairs = PySequence_Fast(changes, "the changes are a list of (code, dose)");
+    PyObject *pairs = PySequence_Fast(changes, "the changes are a list of (code, part, dose)");
     if (pairs == NULL) {
         return NULL;
     }
     for (Py_ssize_t at = 0; at < PySequence_Fast_GET_SIZE(pairs); at++) {
         PyObject *pair = PySequence_Fast_GET_ITEM(pairs, at), *code;
+        Py_ssize_t part;
         double dose[STATES];
-        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!(ddd)", &PyCode_Type, &code, &dose[GIL],
+        if (!PyTuple_Check(pair) || !PyArg_ParseTuple(pair, "O!n(ddd)", &PyCode_Type, &code, &part, &dose[GIL],
                                                         &dose[NOGIL], &dose[WAIT])) {
-            PyErr_Format(PyExc_TypeError, "a change is (code, (gil, nogil, wait)), not %R", pair);
+            PyErr_Format(PyExc_TypeError, "a change is (code, part, (gil, nogil, wait)), not %R", pair);
             Py_DECREF(pairs);
             return NULL;
         }
-        delayer_switch((struct delayer *)object, code, dose);
+        delayer_switch((struct delayer *)object, code, part, dose);
     }
     Py_DECREF(pairs);
     delayer_forgive((struct delayer *)object);
@@ -130,13 +151,15 @@ forked(PyObject *object, PyObject *counters)
 static int
 init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
-    static char *names[] = {"counters", "resolve", "on_error", "disable", "window", "event_ns", NULL};
+    static char *names[] = {"counters", "resolve",  "on_error", "disable",   "window",
+                            "event_ns", "native", "everywhere", NULL};
     struct delayer *self = (struct delayer *)object;
-    PyObject *counters, *resolve, *on_error, *disable, *window;
+    PyObject *counters, *resolve, *on_error, *disable, *window, *native = Py_None;
     long long entry_ns, site_ns, wide_ns, pay_ns;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LLLL):Delayer", names, &counters, &resolve,
+    int everywhere = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LLLL)|Op:Delayer", names, &counters, &resolve,
                                      &on_error, &disable, &window, &entry_ns, &site_ns, &wide_ns,
-                                     &pay_ns)
+                                     &pay_ns, &native, &everywhere)
         || window_read(&self->window, window) < 0 || counters_hold(&self->counters, counters) < 0) {
         return -1;
     }
@@ -149,6 +172,9 @@ init(PyObject *object, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->resolve, Py_NewRef(resolve));
     Py_XSETREF(self->on_error, Py_NewRef(on_error));
     Py_XSETREF(self->disable, Py_NewRef(disable));
+    natives_clear(&self->natives);
+    self->natives.resolve = native == Py_None ? NULL : Py_NewRef(native);
+    self->everywhere = everywhere && self->natives.resolve != NULL;
     return 0;
 }
 
@@ -160,6 +186,7 @@ traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->resolve);
     Py_VISIT(self->on_error);
     Py_VISIT(self->disable);
+    Py_VISIT(self->natives.resolve);
     return 0;
 }
 
@@ -170,6 +197,7 @@ clear(PyObject *object)
     Py_CLEAR(self->resolve);
     Py_CLEAR(self->on_error);
     Py_CLEAR(self->disable);
+    Py_CLEAR(self->natives.resolve);
     return 0;
 }
 
@@ -179,6 +207,7 @@ dealloc(PyObject *object)
     PyTypeObject *type = Py_TYPE(object);
     PyObject_GC_UnTrack(object);
     clear(object);
+    natives_clear(&((struct delayer *)object)->natives);
     counters_release(&((struct delayer *)object)->counters);
     type->tp_free(object);
     Py_DECREF(type);
@@ -190,7 +219,8 @@ static PyMethodDef methods[] = {
     FAST("start", start, "PY_START: a call."),
     FAST("resume", resume, "PY_RESUME: the resume visit."),
     FAST("throw", throw, "PY_THROW: a resume too."),
-    FAST("call", site, "CALL: the site's visit."),
+    FAST("call", call, "CALL: the site's visits."),
+    FAST("line", line, "LINE: the line's visits."),
     FAST("jump", jump, "JUMP: as call, and only backwards."),
     FAST("yield_", leave, "PY_YIELD: as call."),
     FAST("return_", leave, "PY_RETURN: as call."),

@@ -18,9 +18,9 @@ enum { CPU_NS = 1, CPU_AT_NS, MOMENTS_NS, OWN_NS };
 
 /* ---- paying ------------------------------------------------------------------------------- */
 
-/* Spend what is owed and count it. May let other threads in. */
+/* Spend what is owed and count it at ``slot``. May let other threads in. */
 static void
-pay(struct delayer *self, struct target *target, struct thread *thread, enum state state)
+pay(struct delayer *self, struct target *target, int64_t slot, struct thread *thread, enum state state)
 {
     static int64_t (*const spend[STATES])(int64_t) = {spin_gil, spin_nogil, wait_for};
     target->record.references++;
@@ -31,7 +31,7 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
     thread->owed[state] += debt - (double)delivered;
     thread->spun_ns += state == WAIT ? 0 : delivered;
     if (self->counters.base != NULL) {
-        uint64_t *counters = self->counters.base + WIDTH * target->slot;
+        uint64_t *counters = self->counters.base + WIDTH * slot;
         uint64_t now = (uint64_t)moment_ns();
         counters[DELAYS]++;
         counters[DELAYED_NS] += (uint64_t)delivered;
@@ -42,11 +42,14 @@ pay(struct delayer *self, struct target *target, struct thread *thread, enum sta
     record_drop(&target->record);
 }
 
-/* A callback of a target inside the window: its own cost, and its delay if it has one. */
+/* A callback of a target inside the window: its own cost, and its delay if it has one. The cost is
+ * borne by the visit's part, or by another that is delayed. */
 static inline void
 visited(struct delayer *self, struct target *target, const struct visit *visit, int64_t event_ns)
 {
-    uint64_t *counters = self->counters.base + WIDTH * target->slot;
+    const struct part *part = &target->parts[visit->part];
+    const struct part *bearer = likely(part->is_delayed) ? part : &target->parts[target->bearer];
+    uint64_t *counters = self->counters.base + WIDTH * bearer->slot;
     counters[GIL_NS] += (uint64_t)event_ns;
     counters[DELAYED_NS] += (uint64_t)event_ns;
     struct thread *thread = thread_get(self->debtors);
@@ -57,6 +60,14 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
     if (!visit->present) {
         return;
     }
+    if (unlikely(bearer != part)) {
+        if (target->waits && waits_follow(visit)) {
+            waits_end(thread, target);
+        }
+        return;
+    }
+    int64_t slot = part->slot;
+    counters[CALLS] += visit->is_counted;
     int follow = target->waits && waits_follow(visit);
     if (follow) {
         waits_end(thread, target);
@@ -65,10 +76,10 @@ visited(struct delayer *self, struct target *target, const struct visit *visit, 
         double ns = visit->ns[state];
         if (ns > 0.0) {
             ns = follow && state == WAIT ? waits_expect(thread, visit) : ns;
-            ns = ns * target->dose[state] - (state == GIL ? (double)event_ns : 0.0);
+            ns = ns * part->dose[state] - (state == GIL ? (double)event_ns : 0.0);
             double debt = thread->owed[state] += ns > 0.0 ? ns : 0.0;
             if (unlikely(debt >= floor_ns[state] || (target->fixed && debt > 0.0))) {
-                pay(self, target, thread, state);
+                pay(self, target, slot, thread, state);
             }
         }
     }
@@ -116,7 +127,9 @@ make(void *tracker, PyObject *code, PyObject *spec)
         return NULL;
     }
     self->with_sites += target->units > 0 && target->is_delayed;
-    use_slot(self, target->slot);
+    for (int at = 0; at < target->count; at++) {
+        use_slot(self, target->parts[at].slot);
+    }
     use_slot(self, target->progress);
     return &target->record;
 }
@@ -195,10 +208,19 @@ progress(struct delayer *self, int64_t slot)
     }
 }
 
+/* A call of the function, or of the native callable, that the target is. */
+static void
+called(struct delayer *self, struct target *target, int64_t event_ns)
+{
+    static const struct visit none;
+    self->counters.base[WIDTH * target->parts[0].slot + CALLS]++;
+    int due = likely(target->every == 1) || ++target->seen % target->every == 0;
+    visited(self, target, due ? &target->entry : &none, event_ns);
+}
+
 enum answer
 delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
 {
-    static const struct visit none;
     struct target *target = NULL;
     enum known known = record_get(code, self->serial, (struct record **)&target);
     if (unlikely(known == UNKNOWN)) {
@@ -207,6 +229,9 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
     if (known != RECORD) {
         return known == NOTHING ? DISABLE : FAILED;
     }
+    if (target->parts[0].slot == 0 && target->progress == 0 && !target->waits) {
+        return DISABLE; /* only what it calls, or lines in it, are targets */
+    }
     begin(self, target);
     if (!window_is_open(&self->window)) {
         return KEEP;
@@ -214,12 +239,9 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
     if (unlikely(target->progress)) {
         progress(self, target->progress);
     }
-    if (target->slot && target->is_delayed) {
-        self->counters.base[WIDTH * target->slot + CALLS]++;
-        int due = likely(target->every == 1) || ++target->seen % target->every == 0;
+    if (target->parts[0].is_delayed) {
         /* A progress point's callback comes also while nothing is delayed. */
-        int64_t event_ns = target->progress ? 0 : self->entry_ns;
-        visited(self, target, due ? &target->entry : &none, event_ns);
+        called(self, target, target->progress ? 0 : self->entry_ns);
     }
     if (unlikely(counters_switching(&self->counters))) { /* last: what is borrowed may go meanwhile */
         counters_give_way(&self->counters);
@@ -236,10 +258,33 @@ delayer_resume(struct delayer *self, PyObject *code, int wide)
         return DISABLE;
     }
     begin(self, target);
-    if (target->slot && target->is_delayed && window_is_open(&self->window)) {
+    if (target->parts[0].is_delayed && window_is_open(&self->window)) {
         visited(self, target, &target->resume, self->entry_ns + wide * self->wide_ns);
     }
     return KEEP;
+}
+
+/* All visits of a place that are for a call of the native callable ``number``, or for any. */
+static void
+visit_all(struct delayer *self, struct target *target, const struct visit *visit, int64_t number, int wide)
+{
+    if (!target->is_delayed || !window_is_open(&self->window)) {
+        return;
+    }
+    int64_t event_ns = self->site_ns + wide * self->wide_ns;
+    if (likely(visit->next == 0 && target->parts[visit->part].native == 0)) {
+        visited(self, target, visit, event_ns);
+        return;
+    }
+    target->record.references++;
+    for (; visit != NULL; visit = target_visit(target, visit->next)) {
+        int64_t native = target->parts[visit->part].native;
+        if (native == 0 || native == number) {
+            visited(self, target, visit, event_ns);
+            event_ns = 0;
+        }
+    }
+    record_drop(&target->record);
 }
 
 enum answer
@@ -253,9 +298,72 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset, int wide)
     if (site == NULL) {
         return DISABLE;
     }
-    if (target->slot && target->is_delayed && window_is_open(&self->window)) {
-        visited(self, target, site, self->site_ns + wide * self->wide_ns);
+    visit_all(self, target, site, 0, wide);
+    return KEEP;
+}
+
+enum answer
+delayer_line(struct delayer *self, PyObject *code, Py_ssize_t line)
+{
+    struct target *target = NULL;
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
+        return DISABLE;
     }
+    const struct visit *site = target_line(target, line);
+    if (site == NULL) {
+        return DISABLE;
+    }
+    visit_all(self, target, site, 0, line > 256);
+    return KEEP;
+}
+
+/* What is called, where it is native: its number, or the target that it is wherever it is called (a
+ * reference). FAILED with an exception that is the target's. */
+static enum answer
+find_native(struct delayer *self, PyObject *called, struct native *found)
+{
+    *found = (struct native){0};
+    if (self->natives.resolve == NULL || native_is_python(called)
+        || natives_find(&self->natives, called, make, self, found) == 0) {
+        return KEEP;
+    }
+    *found = (struct native){0};
+    return core_failed(self->on_error);
+}
+
+enum answer
+delayer_call(struct delayer *self, PyObject *code, Py_ssize_t offset, PyObject *callable, int wide)
+{
+    struct target *target = NULL;
+    struct native native = {0};
+    enum known known = record_get(code, self->serial, (struct record **)&target);
+    if (unlikely(known == UNKNOWN && self->everywhere)) {
+        known = meet(self, code, NULL, &target);
+    }
+    if (known != RECORD) {
+        return known == UNKNOWN && self->everywhere ? FAILED : DISABLE;
+    }
+    const struct visit *site = target_site(target, offset);
+    if (site == NULL && !self->everywhere) {
+        return DISABLE;
+    }
+    if (self->everywhere || target->has_natives) {
+        target->record.references++;
+        enum answer answer = find_native(self, callable, &native);
+        if (native.record != NULL) {
+            struct target *other = (struct target *)native.record;
+            if (other->parts[0].is_delayed && window_is_open(&self->window)) {
+                called(self, other, self->site_ns + wide * self->wide_ns);
+            }
+            record_drop(native.record);
+        }
+        if (site != NULL && answer == KEEP) {
+            visit_all(self, target, site, native.number, wide);
+        }
+        record_drop(&target->record);
+        return answer;
+    }
+    visit_all(self, target, site, 0, wide);
     return KEEP;
 }
 
@@ -270,14 +378,15 @@ delayer_meet(struct delayer *self, PyObject *code)
 }
 
 void
-delayer_switch(struct delayer *self, PyObject *code, const double *dose)
+delayer_switch(struct delayer *self, PyObject *code, Py_ssize_t part, const double *dose)
 {
     struct target *target = NULL;
-    if (record_get(code, self->serial, (struct record **)&target) != RECORD) {
+    if (record_get(code, self->serial, (struct record **)&target) != RECORD || part < 0
+        || part >= target->count) {
         return;
     }
     int was_delayed = target->is_delayed;
-    target_multiply(target, dose);
+    target_multiply(target, part, dose);
     if (target->units > 0) {
         self->with_sites += target->is_delayed - was_delayed;
     }

@@ -7,6 +7,7 @@
 #define DENSE_VISITS 1024
 #define SHORT_CALLS 8
 #define SHORT_NS 50000000 /* own time of a call that need not be cut by its loops */
+#define LAST_LINE 1000000
 #define PAUSE_NS 100000 /* a longer one between two visits is not the loop's */
 /* A back-edge this frequent, this often seen, is given up for one around it; so is a call, */
 #define LONG 256 /* unless one of so many takes long: any may, if another thread comes in between */
@@ -91,6 +92,24 @@ pass(struct observer *self, struct thread *thread, struct frame *frame, const ch
     return site;
 }
 
+/* The same for a line. */
+static struct site *
+pass_line(struct observer *self, struct thread *thread, struct frame *frame, int32_t line, int64_t now)
+{
+    return line < ((PyCodeObject *)frame->function->record.code)->co_firstlineno || line > LAST_LINE
+             ? NULL
+             : pass(self, thread, frame, "line", LINES - line, -1, now);
+}
+
+/* No call is being carried out. */
+static inline void
+rest(struct frame *frame)
+{
+    frame->call = NULL;
+    frame->callee = NULL;
+    frame->native = 0;
+}
+
 /* What the caller's frame has to do with a callee that begins. */
 static void
 call_out(struct observer *self, struct thread *thread, struct frame *caller, struct function *callee,
@@ -104,7 +123,7 @@ call_out(struct observer *self, struct thread *thread, struct frame *caller, str
         return;
     }
     int64_t slot = caller->function->slot;
-    counters_of(self, slot)[CALLEES]++;
+    counters_of(self, caller->callee != NULL ? caller->callee->native : slot)[CALLEES]++;
     if (is_call) {
         if (unlikely(callee->caller != slot)) {
             int64_t edge = observer_edge(self, thread, slot, callee->slot);
@@ -115,8 +134,20 @@ call_out(struct observer *self, struct thread *thread, struct frame *caller, str
     }
 }
 
+/* A generator goes on in the middle of a line. */
+static void
+go_on_in_line(struct thread *thread, struct frame *frame, int32_t offset)
+{
+    int32_t place = LINES - PyCode_Addr2Line(frame->function->record.code, offset);
+    thread->asked = 1; /* it takes a while to find */
+    frame->line = place <= LINES ? function_site(frame->function, place) : NULL;
+    if (frame->line != NULL) {
+        frame_anchor(frame, place);
+    }
+}
+
 enum answer
-observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place)
+observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place, int32_t offset)
 {
     struct function *function = NULL;
     int64_t now = moment_ns();
@@ -164,6 +195,9 @@ observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum pl
         if (site != NULL && counting(self, now)) {
             counters_of(self, site->slot)[CALLS]++;
         }
+        if (unlikely(self->lines && offset >= 0)) {
+            go_on_in_line(thread, frame, offset);
+        }
     }
     if (unlikely(counters_switching(&self->counters))) {
         counters_give_way(&self->counters);
@@ -208,7 +242,7 @@ observer_leave(struct observer *self, PyObject *code, const char *at, int32_t of
     if (frame != NULL) {
         frame->anchor = NOWHERE;
         if (!frame->native) {
-            frame->call = NULL;
+            rest(frame);
         }
     }
     return done(thread, now, KEEP);
@@ -232,12 +266,28 @@ give_up_call(struct observer *self, struct site *site, int native, int64_t now)
         || site->long_calls * LONG >= site->visits) {
         return 0;
     }
-    counters_of(self, site->slot)[GIVEN_UP] = 1;
+    for (const struct site *same = site; same != NULL; same = same->callees) {
+        counters_of(self, same->slot)[GIVEN_UP] = 1;
+    }
     return 1;
 }
 
+/* A native callable that is a target is called. */
+static void
+call_native(struct observer *self, struct thread *thread, const struct frame *frame, int64_t now)
+{
+    int64_t caller = frame->function->slot, slot = frame->callee->native;
+    uint64_t *counters = counters_of(self, slot);
+    counters[CALLS]++;
+    counters[EVENTS]++;
+    counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : (uint64_t)now;
+    counters[LAST_NS] = (uint64_t)now;
+    counters_of(self, frame->callee->slot)[CALLS]++;
+    counters_of(self, observer_edge(self, thread, caller, slot))[CALLS]++;
+}
+
 enum answer
-observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee)
+observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee, PyObject *called)
 {
     int native = callee != PYTHON_CODE;
     int64_t now = moment_ns();
@@ -261,6 +311,10 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee
     }
     frame->call = site;
     frame->native = native;
+    frame->callee = native ? observer_callee(self, thread, frame->function, site, called) : NULL;
+    if (frame->callee != NULL && counting(self, now)) {
+        call_native(self, thread, frame, now);
+    }
     if (native && site != NULL && counting(self, now)) {
         uint64_t *seen = &counters_of(self, site->slot)[NATIVE];
         *seen = *seen < (uint64_t)callee ? (uint64_t)callee : *seen;
@@ -282,9 +336,9 @@ observer_native_return(struct observer *self, PyObject *code)
         frame->anchor = NOWHERE;
         frame->call->long_calls++;
     }
-    frame->call = NULL;
-    frame->native = 0;
-    if (counting(self, now)) {
+    int was_target = frame->callee != NULL;
+    rest(frame);
+    if (!was_target && counting(self, now)) { /* a target has its event counted as its own */
         counters_of(self, frame->function->slot)[EVENTS]++;
     }
     return done(thread, now, KEEP);
@@ -327,8 +381,7 @@ observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t des
     if (frame == NULL) {
         return KEEP;
     }
-    frame->call = NULL;
-    frame->native = 0;
+    rest(frame);
     int64_t wall = segment_close(self, thread, frame, now);
     struct site *site = pass(self, thread, frame, "jump", offset, destination, now);
     if (frame->pend_gil_ns + frame->pend_nogil_ns >= SIGNIFICANT_NS) {
@@ -338,9 +391,28 @@ observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t des
     if (site != NULL) {
         site->span_ns += wall;
         site->visits++;
-        if (unlikely(site->visits % DENSE_VISITS == 0) && give_up(self, frame->function, site)) {
+        if (unlikely(site->visits % DENSE_VISITS == 0) && !self->lines && give_up(self, frame->function, site)) {
             answer = DISABLE;
         }
     }
     return done(thread, now, answer);
+}
+
+enum answer
+observer_line(struct observer *self, PyObject *code, int32_t line)
+{
+    int64_t now = moment_ns();
+    struct thread *thread = thread_get(self->serial);
+    struct frame *frame = thread == NULL ? NULL : find(thread, code, now);
+    if (frame == NULL) {
+        return KEEP;
+    }
+    rest(frame);
+    segment_close(self, thread, frame, now);
+    if (frame->line != NULL) { /* else it is the way to the first */
+        segment_charge(self, frame, frame->line, now);
+    }
+    frame->line = pass_line(self, thread, frame, line, now);
+    frame_anchor(frame, LINES - line);
+    return done(thread, now, KEEP);
 }

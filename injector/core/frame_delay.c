@@ -3,7 +3,7 @@
  * entry, resume, return and yield are before and after the evaluation. A call site of a dosed frame
  * is visited when a Python callee of it begins and the frame stands there. Whether a site calls
  * native code instead is not known beforehand: until Python callees have been seen at all of them,
- * the frame is listened to. The calls that native code makes belong to the site of the native call and
+ * the frame is listened to; so it is where native callables are targets. The calls that native code makes belong to the site of the native call and
  * are no visits.
  */
 #include "frame_eval.h"
@@ -20,13 +20,16 @@ listens(PyObject *tracker, PyObject *code)
 {
     struct delayer *delayer = (struct delayer *)tracker;
     struct target *target = NULL;
+    if (delayer->everywhere) {
+        return 1;
+    }
     return delayer->with_sites && record_get(code, delayer->serial, (struct record **)&target) == RECORD
-        && target->open_calls > 0 && target->is_delayed;
+        && (target->open_calls > 0 || target->has_natives) && target->is_delayed;
 }
 
 /* A native call of such a frame. */
 static int
-native(PyObject *tracker, const running *frame, int what, PyObject *Py_UNUSED(called))
+native(PyObject *tracker, const running *frame, int what, PyObject *called)
 {
     struct delayer *delayer = (struct delayer *)tracker;
     struct thread *thread = thread_get(delayer->debtors);
@@ -34,7 +37,7 @@ native(PyObject *tracker, const running *frame, int what, PyObject *Py_UNUSED(ca
         return 0;
     }
     if (what == PyTrace_C_CALL) {
-        delayer_site(delayer, (PyObject *)frame->f_code, 2 * running_unit(frame), 0);
+        delayer_call(delayer, (PyObject *)frame->f_code, 2 * running_unit(frame), called, 0);
     }
     thread->native = what == PyTrace_C_CALL;
     return 0;
@@ -54,7 +57,7 @@ visit_caller(struct delayer *delayer, PyThreadState *tstate)
     Py_ssize_t offset = 2 * running_unit(caller);
     struct visit *site = target_site(target, offset);
     if (site != NULL && site->is_call) {
-        if (site->is_open) {
+        if (site->is_open && !target->has_natives) {
             site->is_open = 0;
             target->open_calls--;
         }
@@ -81,12 +84,12 @@ run_target(struct delayer *delayer, struct target *target, PyThreadState *tstate
     PyObject *code = Py_NewRef((PyObject *)frame->f_code);
     PyObject *result;
     if (likely((target->units == 0 && !target->waits) || !target->is_delayed)) {
-        result = frame_run(tstate, frame, throwflag, 0);
+        result = frame_run(tstate, frame, throwflag, delayer->everywhere);
     }
     else {
         target->record.references++;
         Py_INCREF(delayer);
-        result = frame_run(tstate, frame, throwflag, target->open_calls > 0);
+        result = frame_run(tstate, frame, throwflag, listens((PyObject *)delayer, code));
         if ((PyObject *)delayer == frame_tracker()) {
             delayer_end(delayer, target);
         }
@@ -163,7 +166,7 @@ watch_target(struct delayer *delayer, PyThreadState *tstate, running *frame, int
         result = run_target(delayer, target, tstate, frame, throwflag);
     }
     else {
-        result = frame_run(tstate, frame, throwflag, 0);
+        result = frame_run(tstate, frame, throwflag, delayer->everywhere);
     }
     Py_DECREF(delayer);
     return result;
@@ -174,7 +177,7 @@ watch(PyObject *tracker, PyThreadState *tstate, running *frame, int throwflag)
 {
     struct delayer *delayer = (struct delayer *)tracker;
     struct target *target = NULL;
-    if (likely(!delayer->with_sites && !tstate->cframe->use_tracing)) {
+    if (likely(!delayer->with_sites && !delayer->everywhere && !tstate->cframe->use_tracing)) {
         enum known known =
             record_get((PyObject *)frame->f_code, delayer->serial, (struct record **)&target);
         if (known == NOTHING || (known == RECORD && !target->is_delayed && !target->progress)) {

@@ -78,7 +78,7 @@ native(PyObject *tracker, const running *frame, int what, PyObject *called)
     enum answer answer = what != PyTrace_C_CALL
                            ? observer_native_return(self, code)
                            : observer_call(self, code, (int32_t)(2 * running_unit(frame)),
-                                           is_plain(called) ? PLAIN_CODE : NATIVE_CODE);
+                                           is_plain(called) ? PLAIN_CODE : NATIVE_CODE, called);
     return answer == FAILED ? -1 : 0;
 }
 
@@ -94,7 +94,7 @@ made_up_call(struct observer *self, const running *caller)
     }
     Py_ssize_t unit = running_unit(caller);
     return opcode_is_call(running_opcode(caller, unit))
-             ? observer_call(self, (PyObject *)caller->f_code, (int32_t)(2 * unit), PYTHON_CODE)
+             ? observer_call(self, (PyObject *)caller->f_code, (int32_t)(2 * unit), PYTHON_CODE, NULL)
              : KEEP;
 }
 
@@ -126,7 +126,7 @@ begin(struct observer *self, PyThreadState *tstate, running *frame, int throwfla
     enum answer answer = made_up_call(self, tstate->cframe->current_frame);
     if (answer != FAILED) {
         answer = observer_enter(self, (PyObject *)frame->f_code, frame->f_globals,
-                                frame_resumes(frame, throwflag) ? RESUMED : ENTRY);
+                                frame_resumes(frame, throwflag) ? RESUMED : ENTRY, -1);
     }
     pass_on(&thrown, answer);
     return answer;

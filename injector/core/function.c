@@ -8,9 +8,15 @@ destroy(struct record *record)
     while (function->sites != NULL) {
         struct site *site = function->sites;
         function->sites = site->next;
+        while (site->callees != NULL) {
+            struct site *callee = site->callees;
+            site->callees = callee->callees;
+            PyMem_RawFree(callee);
+        }
         PyMem_RawFree(site);
     }
     PyMem_RawFree(function->by_unit);
+    PyMem_RawFree(function->by_line);
     PyMem_RawFree(function);
 }
 
@@ -44,6 +50,14 @@ function_new(const struct observer *self, PyObject *code, PyObject *spec)
     return function;
 }
 
+/* Where by_line has a line. */
+static Py_ssize_t
+line_index(const struct function *function, int32_t place)
+{
+    Py_ssize_t first = function->record.code == NULL ? 0 : function->record.code->co_firstlineno;
+    return LINES - place < first ? 0 : LINES - place - first;
+}
+
 struct site *
 function_site(const struct function *function, int32_t offset)
 {
@@ -57,27 +71,43 @@ function_site(const struct function *function, int32_t offset)
     else if (offset >= 0 && offset / 2 < function->units) {
         site = function->by_unit[offset / 2];
     }
+    else if (offset <= LINES && line_index(function, offset) < function->lines) {
+        site = function->by_line[line_index(function, offset)];
+    }
     return site;
 }
 
-/* Make by_unit long enough for all of the code. */
+/* Make an array of sites longer. */
 static int
-cover(struct function *function, int32_t offset)
+cover(struct site ***sites, Py_ssize_t *length, Py_ssize_t wanted)
 {
-    Py_ssize_t units = function->record.code == NULL ? 0 : Py_SIZE(function->record.code);
-    if (units <= offset / 2) {
-        units = offset / 2 + 1;
+    if (wanted <= *length) {
+        return 0;
     }
-    struct site **by_unit = PyMem_RawRealloc(function->by_unit, (size_t)units * sizeof(*by_unit));
-    if (by_unit == NULL) {
+    struct site **fresh = PyMem_RawRealloc(*sites, (size_t)wanted * sizeof(*fresh));
+    if (fresh == NULL) {
         return -1;
     }
-    for (Py_ssize_t unit = function->units; unit < units; unit++) {
-        by_unit[unit] = NULL;
+    for (Py_ssize_t at = *length; at < wanted; at++) {
+        fresh[at] = NULL;
     }
-    function->by_unit = by_unit;
-    function->units = units;
+    *sites = fresh;
+    *length = wanted;
     return 0;
+}
+
+/* Make room for a place. */
+static int
+make_room(struct function *function, int32_t offset)
+{
+    Py_ssize_t units = function->record.code == NULL ? 0 : Py_SIZE(function->record.code);
+    if (offset >= 0) {
+        Py_ssize_t wanted = offset / 2 + 1;
+        return wanted <= function->units
+                 ? 0
+                 : cover(&function->by_unit, &function->units, wanted > units ? wanted : units);
+    }
+    return offset > LINES ? 0 : cover(&function->by_line, &function->lines, line_index(function, offset) + 1);
 }
 
 struct site *
@@ -87,7 +117,7 @@ function_add(struct function *function, int32_t offset, int32_t destination, int
     if (site != NULL) {
         return site;
     }
-    if (offset >= 0 && offset / 2 >= function->units && cover(function, offset) < 0) {
+    if (make_room(function, offset) < 0) {
         return NULL;
     }
     site = PyMem_RawCalloc(1, sizeof(*site));
@@ -104,6 +134,9 @@ function_add(struct function *function, int32_t offset, int32_t destination, int
     }
     else if (offset == RESUMED) {
         function->resume = site;
+    }
+    else if (offset <= LINES) {
+        function->by_line[line_index(function, offset)] = site;
     }
     else {
         function->by_unit[offset / 2] = site;

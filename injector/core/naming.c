@@ -75,12 +75,48 @@ observer_site(struct observer *self, struct thread *thread, struct function *fun
     thread->asked = 1;
     function->record.references++;
     if (self->name_site != NULL) {
-        slot = slot_of(self, thread, PyObject_CallFunction(self->name_site, "Lsi", (long long)function->slot,
-                                                           at, offset < 0 ? -1 : (int)offset));
+        int where = offset <= LINES ? LINES - offset : offset < 0 ? -1 : offset;
+        slot = slot_of(self, thread,
+                       PyObject_CallFunction(self->name_site, "Lsi", (long long)function->slot, at, where));
     }
     site = function_add(function, offset, destination, slot);
     record_drop(&function->record);
     return site;
+}
+
+struct site *
+observer_callee(struct observer *self, struct thread *thread, struct function *function, struct site *call,
+                PyObject *called)
+{
+    struct native native;
+    if (self->natives.resolve == NULL || called == NULL || call == NULL) {
+        return NULL;
+    }
+    size_t known = self->natives.used;
+    if (natives_find(&self->natives, called, NULL, NULL, &native) < 0) {
+        thread->asked = 1;
+        failed(self, thread);
+        return NULL;
+    }
+    thread->asked |= self->natives.used != known || native.key == NULL;
+    struct site *callee = native.number > 0 ? call->callees : NULL;
+    while (callee != NULL && callee->native != native.number) {
+        callee = callee->callees;
+    }
+    if (callee != NULL || native.number <= 0 || self->name_site == NULL) {
+        return callee;
+    }
+    thread->asked = 1;
+    function->record.references++; /* what its call is stays there meanwhile */
+    int64_t slot = slot_of(self, thread, PyObject_CallFunction(self->name_site, "LsiL", (long long)function->slot,
+                                                               "call", (int)call->offset, (long long)native.number));
+    callee = PyMem_RawCalloc(1, sizeof(*callee));
+    if (callee != NULL) {
+        *callee = (struct site){.callees = call->callees, .slot = slot, .native = native.number, .offset = call->offset};
+        call->callees = callee;
+    }
+    record_drop(&function->record);
+    return callee;
 }
 
 int64_t

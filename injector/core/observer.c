@@ -10,23 +10,27 @@ start(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct observer *self = (struct observer *)Py_NewRef(object);
     int known = event_known(&self->counters, args, count, 1);
-    return event_end(object, known ? observer_enter(self, args[0], NULL, ENTRY) : KEEP, self->disable);
+    return event_end(object, known ? observer_enter(self, args[0], NULL, ENTRY, -1) : KEEP, self->disable);
 }
 
 static PyObject *
 resume(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct observer *self = (struct observer *)Py_NewRef(object);
-    int known = event_known(&self->counters, args, count, 1);
-    return event_end(object, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, self->disable);
+    int known = event_known(&self->counters, args, count, 2);
+    enum answer answer =
+        known ? observer_enter(self, args[0], NULL, RESUMED, (int32_t)offset_of(args[1])) : KEEP;
+    return event_end(object, answer, self->disable);
 }
 
 static PyObject *
 throw(PyObject *object, PyObject *const *args, Py_ssize_t count)
 {
     struct observer *self = (struct observer *)Py_NewRef(object);
-    int known = event_known(&self->counters, args, count, 1);
-    return event_end(object, known ? observer_enter(self, args[0], NULL, RESUMED) : KEEP, NULL);
+    int known = event_known(&self->counters, args, count, 2);
+    enum answer answer =
+        known ? observer_enter(self, args[0], NULL, RESUMED, (int32_t)offset_of(args[1])) : KEEP;
+    return event_end(object, answer, NULL);
 }
 
 static PyObject *
@@ -35,8 +39,8 @@ call(PyObject *object, PyObject *const *args, Py_ssize_t count)
     struct observer *self = (struct observer *)Py_NewRef(object);
     enum answer answer = KEEP;
     if (event_known(&self->counters, args, count, 3)) {
-        int is_python = PyFunction_Check(args[2]) || PyMethod_Check(args[2]);
-        answer = observer_call(self, args[0], (int32_t)offset_of(args[1]), is_python ? PYTHON_CODE : NATIVE_CODE);
+        enum callee callee = native_is_python(args[2]) ? PYTHON_CODE : NATIVE_CODE;
+        answer = observer_call(self, args[0], (int32_t)offset_of(args[1]), callee, args[2]);
     }
     return event_end(object, answer, self->disable);
 }
@@ -58,6 +62,15 @@ jump(PyObject *object, PyObject *const *args, Py_ssize_t count)
         answer = observer_jump(self, args[0], (int32_t)offset_of(args[1]), (int32_t)offset_of(args[2]));
     }
     return event_end(object, answer, self->disable);
+}
+
+static PyObject *
+line(PyObject *object, PyObject *const *args, Py_ssize_t count)
+{
+    struct observer *self = (struct observer *)Py_NewRef(object);
+    int known = event_known(&self->counters, args, count, 2);
+    return event_end(object, known ? observer_line(self, args[0], (int32_t)offset_of(args[1])) : KEEP,
+                     self->disable);
 }
 
 static PyObject *
@@ -208,12 +221,13 @@ static int
 init(PyObject *object, PyObject *args, PyObject *kwargs)
 {
     static char *names[] = {"counters", "resolve", "site",    "edge",   "thread",
-                            "arm",      "on_error", "disable", "window", NULL};
+                            "arm",      "on_error", "disable", "window", "native", "lines", NULL};
     struct observer *self = (struct observer *)object;
-    PyObject *counters, *resolve, *site, *edge, *thread, *arm, *on_error, *disable, *bounds;
+    PyObject *counters, *resolve, *site, *edge, *thread, *arm, *on_error, *disable, *bounds, *native = Py_None;
     struct window window;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOOO:Observer", names, &counters, &resolve, &site,
-                                     &edge, &thread, &arm, &on_error, &disable, &bounds)
+    int lines = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOOOOO|Op:Observer", names, &counters, &resolve, &site,
+                                     &edge, &thread, &arm, &on_error, &disable, &bounds, &native, &lines)
         || window_read(&window, bounds) < 0 || counters_hold(&self->counters, counters) < 0) {
         return -1;
     }
@@ -229,6 +243,9 @@ init(PyObject *object, PyObject *args, PyObject *kwargs)
     Py_XSETREF(self->arm, arm == Py_None ? NULL : Py_NewRef(arm));
     Py_XSETREF(self->on_error, Py_NewRef(on_error));
     Py_XSETREF(self->disable, Py_NewRef(disable));
+    natives_clear(&self->natives);
+    self->natives.resolve = native == Py_None ? NULL : Py_NewRef(native);
+    self->lines = lines;
     return 0;
 }
 
@@ -244,6 +261,7 @@ traverse(PyObject *object, visitproc visit, void *arg)
     Py_VISIT(self->arm);
     Py_VISIT(self->on_error);
     Py_VISIT(self->disable);
+    Py_VISIT(self->natives.resolve);
     return 0;
 }
 
@@ -258,6 +276,7 @@ clear(PyObject *object)
     Py_CLEAR(self->arm);
     Py_CLEAR(self->on_error);
     Py_CLEAR(self->disable);
+    Py_CLEAR(self->natives.resolve);
     return 0;
 }
 
@@ -270,6 +289,7 @@ dealloc(PyObject *object)
     clear(object);
     counters_release(&self->counters);
     edges_clear(&self->edges);
+    natives_clear(&self->natives);
     type->tp_free(object);
     Py_DECREF(type);
 }
@@ -283,6 +303,7 @@ static PyMethodDef methods[] = {
     FAST("call", call, "CALL, on armed code."),
     FAST("native_return", native_return, "C_RETURN and C_RAISE, on armed code."),
     FAST("jump", jump, "JUMP, on armed code."),
+    FAST("line", line, "LINE, on armed code."),
     FAST("yield_", yield_, "PY_YIELD: pop."),
     FAST("return_", return_, "PY_RETURN: pop."),
     FAST("unwind", unwind, "PY_UNWIND: pop."),

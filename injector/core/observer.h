@@ -4,6 +4,7 @@
 #define SPEEDBUMP_OBSERVER_H
 
 #include "edges.h"
+#include "natives.h"
 #include "stack.h"
 
 #define SIGNIFICANT_NS 20000 /* tracker.SIGNIFICANT_NS */
@@ -15,8 +16,10 @@ enum callee { PYTHON_CODE, PLAIN_CODE, NATIVE_CODE };
 /* One place of armed code. Owned by its function. */
 struct site {
     struct site *next;
+    struct site *callees; /* of calls: the same place as one of each native callable called there */
     int64_t slot;
-    int32_t offset;      /* or ENTRY, RESUMED */
+    int64_t native;      /* of such a one: the slot of the native callable; else 0 */
+    int32_t offset;      /* or ENTRY, RESUMED, LINES - line */
     int32_t destination; /* of a back-edge, else -1 */
     int nogil;           /* its native call computes without the GIL */
     uint32_t forks;      /* as of how many forks is */
@@ -43,6 +46,8 @@ struct function {
     struct site *entry, *resume;
     Py_ssize_t units;    /* code units that by_unit covers */
     struct site **by_unit; /* by offset / 2; owned */
+    Py_ssize_t lines;    /* lines from the first of the code on that by_line covers */
+    struct site **by_line; /* owned */
 };
 
 struct observer {
@@ -53,6 +58,8 @@ struct observer {
     int64_t open_ns, close_ns; /* the window; never 0 for close */
     uint32_t forks;     /* how often this process is a child */
     struct edges edges;
+    struct natives natives; /* their numbers are slots */
+    int lines;          /* whether lines are told */
     PyObject *resolve, *name_site, *name_edge, *name_thread, *arm;
     PyObject *on_error, *disable;
 };
@@ -74,7 +81,7 @@ counting(const struct observer *self, int64_t now)
 /* From an ObserveSpec tuple, one reference; NULL with an exception. */
 struct function *function_new(const struct observer *self, PyObject *code, PyObject *spec);
 
-/* The site at an offset (or ENTRY, RESUMED) if it has been named, else NULL. */
+/* The site at an offset (or ENTRY, RESUMED, LINES - line) if it has been named, else NULL. */
 struct site *function_site(const struct function *function, int32_t offset);
 
 /* Add a site. If there is one at the offset, that. NULL without memory (no exception). */
@@ -93,6 +100,11 @@ struct function *observer_meet(struct observer *self, struct thread *thread, PyO
 /* The site at ``offset`` of a function that somebody else keeps alive; NULL without memory. */
 struct site *observer_site(struct observer *self, struct thread *thread, struct function *function,
                            const char *at, int32_t offset, int32_t destination);
+
+/* A call site as a place of the native callable that is called there, NULL if that is no target (or
+ * there is no memory). */
+struct site *observer_callee(struct observer *self, struct thread *thread, struct function *function,
+                             struct site *call, PyObject *called);
 
 /* Where calls from one slot to another are counted. */
 int64_t observer_edge(struct observer *self, struct thread *thread, int64_t caller, int64_t callee);
@@ -124,9 +136,14 @@ segment_mark(struct thread *thread, int64_t now)
 
 /* ---- events.c: what the backends call ---------------------------------------------------------- */
 
-enum answer observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place);
+/* ``offset``: where it goes on, -1 where that is not told. */
+enum answer observer_enter(struct observer *self, PyObject *code, PyObject *globals, enum place place,
+                           int32_t offset);
 enum answer observer_leave(struct observer *self, PyObject *code, const char *at, int32_t offset);
-enum answer observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee);
+/* ``called`` is native code, or NULL where that is not told. */
+enum answer observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee callee,
+                          PyObject *called);
+enum answer observer_line(struct observer *self, PyObject *code, int32_t line);
 enum answer observer_native_return(struct observer *self, PyObject *code);
 enum answer observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t destination);
 

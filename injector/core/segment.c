@@ -45,7 +45,7 @@ classify(struct observer *self, struct thread *thread, const struct frame *frame
             times.wait = times.wait < SWITCH_NS ? 0 : times.wait; /* for the GIL, to come back */
         }
         else if (counting(self, now)) {
-            note_native(self, frame->call, cpu);
+            note_native(self, frame->callee != NULL ? frame->callee : frame->call, cpu);
         }
     }
     else if (!frame->function->armed && wall - cpu >= SIGNIFICANT_NS) {
@@ -55,9 +55,9 @@ classify(struct observer *self, struct thread *thread, const struct frame *frame
 }
 
 static void
-count(struct observer *self, const struct thread *thread, const struct frame *frame, struct times times)
+count(struct observer *self, const struct thread *thread, int64_t slot, struct times times)
 {
-    uint64_t *function = counters_of(self, frame->function->slot);
+    uint64_t *function = counters_of(self, slot);
     uint64_t *own = counters_of(self, thread->slot);
     function[GIL_NS] += (uint64_t)times.gil;
     own[THREAD_GIL_NS] += (uint64_t)times.gil;
@@ -86,6 +86,17 @@ charge_wait(struct observer *self, struct thread *thread, struct frame *frame, i
     frame->anchor = NOWHERE;
 }
 
+/* Own time of a native callable: all of it goes to the place where it is called. */
+static void
+charge_callee(struct observer *self, const struct thread *thread, const struct site *callee, struct times times)
+{
+    uint64_t *counters = counters_of(self, callee->slot);
+    count(self, thread, callee->native, times);
+    counters[GIL_NS] += (uint64_t)times.gil;
+    counters[NOGIL_NS] += (uint64_t)times.nogil;
+    counters[WAIT_NS] += (uint64_t)times.wait;
+}
+
 int64_t
 segment_close(struct observer *self, struct thread *thread, struct frame *frame, int64_t now)
 {
@@ -97,9 +108,15 @@ segment_close(struct observer *self, struct thread *thread, struct frame *frame,
     else if (unlikely(now - thread->seen_wall_ns > STALE_NS)) {
         segment_mark(thread, now);
     }
+    if (unlikely(frame->callee != NULL)) {
+        if (counting(self, now)) {
+            charge_callee(self, thread, frame->callee, times);
+        }
+        return wall;
+    }
     frame->own_ns += times.gil + times.nogil + times.wait;
     if (counting(self, now)) {
-        count(self, thread, frame, times);
+        count(self, thread, frame->function->slot, times);
     }
     if (frame->function->armed) {
         frame->pend_gil_ns += times.gil;
@@ -145,7 +162,10 @@ segment_recount(struct observer *self, const struct function *function, struct s
 {
     if (site->forks == self->forks) { /* else it was the parent's */
         move_to_nogil(counters_of(self, site->slot), site->native_ns);
-        move_to_nogil(counters_of(self, function->slot), site->native_ns);
+        move_to_nogil(counters_of(self, site->native ? site->native : function->slot), site->native_ns);
     }
     site->native_ns = 0;
+    if (site->callees != NULL) {
+        segment_recount(self, function, site->callees);
+    }
 }

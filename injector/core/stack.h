@@ -7,13 +7,15 @@
 struct function;
 struct site;
 
-/* Places that are no instruction; offsets of instructions are 0 and above. */
-enum place { ENTRY = -1, RESUMED = -2, NOWHERE = -3 };
+/* Places that are no instruction; offsets of instructions are 0 and above. LINES less a line: that. */
+enum place { ENTRY = -1, RESUMED = -2, NOWHERE = -3, LINES = -16 };
 
 /* One activation. */
 struct frame {
     struct function *function; /* a reference */
     struct site *call;         /* the CALL that is being carried out, of function's; NULL none */
+    struct site *callee;       /* the same as a place of the native callable that it calls, or NULL */
+    struct site *line;         /* the line that runs, where lines are told; NULL not known */
     int32_t anchor;            /* where the next wait is charged; NOWHERE: not passed yet */
     int32_t later;             /* a later place for that, behind between_ns of CPU time; NOWHERE: none */
     int64_t between_ns;

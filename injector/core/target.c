@@ -1,7 +1,9 @@
-/* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset[, dose]). */
+/* Reading a DelaySpec: (slot, progress slot, every, fixed, entry, resume, sites by offset[, dose[, parts]]). */
 #include "target.h"
 
 #include "waits.h"
+
+#include <string.h>
 
 #if PY_VERSION_HEX < 0x030C0000
 #include <opcode.h>
@@ -12,7 +14,9 @@ destroy(struct record *record)
 {
     struct target *target = (struct target *)record;
     PyMem_RawFree(target->site_of);
+    PyMem_RawFree(target->line_of);
     PyMem_RawFree(target->sites);
+    PyMem_RawFree(target->parts);
     PyMem_RawFree(target);
 }
 
@@ -31,55 +35,141 @@ read_visit(struct visit *visit, PyObject *tuple)
     return 0;
 }
 
-/* The largest key of a dict of offsets; -1 if one is no offset. */
-static Py_ssize_t
-largest(PyObject *sites)
+/* Sites by offset or by line: the least and the largest key; -1 if one is no such number. */
+static int
+range_of(PyObject *sites, Py_ssize_t *least, Py_ssize_t *most)
 {
-    Py_ssize_t at = 0, most = 0;
+    Py_ssize_t at = 0;
     PyObject *key, *value;
+    *least = PY_SSIZE_T_MAX;
+    *most = -1;
     while (PyDict_Next(sites, &at, &key, &value)) {
-        Py_ssize_t offset = offset_of(key);
-        if (offset < 0 || offset > (1 << 28)) {
-            PyErr_Format(PyExc_ValueError, "a site's offset is a number of bytes, not %R", key);
+        Py_ssize_t place = offset_of(key);
+        if (place < 0 || place > (1 << 28)) {
+            PyErr_Format(PyExc_ValueError, "a site's place is a number of bytes, or a line, not %R", key);
             return -1;
         }
-        most = offset > most ? offset : most;
+        *least = place < *least ? place : *least;
+        *most = place > *most ? place : *most;
     }
-    return most;
+    return 0;
 }
 
+/* Whether there is a dict of sites; -1 if it is something else. */
 static int
-read_sites(struct target *target, PyObject *sites)
+has_sites(PyObject *sites)
 {
-    Py_ssize_t at = 0, most, count = PyDict_GET_SIZE(sites);
-    PyObject *key, *value;
-    if (count == 0) {
-        return 0;
-    }
-    most = largest(sites);
-    if (most < 0) {
+    if (sites != Py_None && !PyDict_Check(sites)) {
+        PyErr_Format(PyExc_TypeError, "sites must be a dict or None, not %.100s", Py_TYPE(sites)->tp_name);
         return -1;
     }
+    return sites != Py_None && PyDict_GET_SIZE(sites) > 0;
+}
+
+/* Make room for more sites: ``used`` are filled in. */
+static int
+make_room(struct target *target, Py_ssize_t used, PyObject *sites)
+{
+    Py_ssize_t count = used + PyDict_GET_SIZE(sites);
     if (count > UINT16_MAX - 1) {
         PyErr_Format(PyExc_ValueError, "%zd sites in one function are too many", count);
         return -1;
     }
-    target->units = most / 2 + 1;
-    target->site_of = PyMem_RawCalloc((size_t)target->units, sizeof(*target->site_of));
-    target->sites = PyMem_RawCalloc((size_t)count, sizeof(*target->sites));
-    if (target->site_of == NULL || target->sites == NULL) {
+    struct visit *room = PyMem_RawRealloc(target->sites, (size_t)count * sizeof(*room));
+    if (room == NULL) {
         PyErr_NoMemory();
         return -1;
     }
-    uint16_t index = 0;
+    memset(room + used, 0, (size_t)(count - used) * sizeof(*room));
+    target->sites = room;
+    return 0;
+}
+
+/* An index that covers the places from ``first`` up to ``last``; what the old one had is kept. */
+static int
+cover(uint16_t **index, Py_ssize_t *length, Py_ssize_t shift, Py_ssize_t wanted)
+{
+    if (shift == 0 && wanted <= *length) {
+        return 0;
+    }
+    wanted = wanted > *length + shift ? wanted : *length + shift;
+    uint16_t *fresh = PyMem_RawCalloc((size_t)wanted, sizeof(*fresh));
+    if (fresh == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    if (*length > 0) {
+        memcpy(fresh + shift, *index, (size_t)*length * sizeof(*fresh));
+    }
+    PyMem_RawFree(*index);
+    *index = fresh;
+    *length = wanted;
+    return 0;
+}
+
+static int
+cover_lines(struct target *target, Py_ssize_t least, Py_ssize_t most)
+{
+    if (target->lines == 0) {
+        target->first_line = (int32_t)least;
+    }
+    Py_ssize_t shift = least < target->first_line ? target->first_line - least : 0;
+    target->first_line -= (int32_t)shift;
+    return cover(&target->line_of, &target->lines, shift, most - target->first_line + 1);
+}
+
+/* Sites of a part; ``used`` are filled in already, and counted on. */
+static int
+read_sites(struct target *target, uint16_t part, PyObject *sites, int by_line, Py_ssize_t *used)
+{
+    Py_ssize_t at = 0, least, most;
+    PyObject *key, *value;
+    int there = has_sites(sites);
+    if (there <= 0) {
+        return there;
+    }
+    if (range_of(sites, &least, &most) < 0 || make_room(target, *used, sites) < 0
+        || (by_line ? cover_lines(target, least, most)
+                    : cover(&target->site_of, &target->units, 0, most / 2 + 1)) < 0) {
+        return -1;
+    }
     while (PyDict_Next(sites, &at, &key, &value)) {
-        if (read_visit(&target->sites[index], value) < 0) {
+        struct visit *visit = &target->sites[*used];
+        if (read_visit(visit, value) < 0) {
             return -1;
         }
-        target->waits |= waits_follow(&target->sites[index]);
-        target->site_of[offset_of(key) / 2] = ++index;
+        uint16_t *index = by_line ? &target->line_of[offset_of(key) - target->first_line]
+                                  : &target->site_of[offset_of(key) / 2];
+        visit->part = part;
+        visit->is_counted = by_line || target->parts[part].native != 0;
+        visit->next = *index;
+        target->waits |= waits_follow(visit);
+        *index = (uint16_t)++*used;
     }
     return 0;
+}
+
+/* (slot, number of the native callable or 0, sites by offset, sites by line, dose) */
+static int
+read_part(struct target *target, const struct counters *counters, uint16_t part, PyObject *tuple, Py_ssize_t *used)
+{
+    PyObject *slot, *sites, *lines;
+    long long native;
+    double dose[STATES];
+    if (!PyTuple_Check(tuple)
+        || !PyArg_ParseTuple(tuple, "OLOO(ddd)", &slot, &native, &sites, &lines, &dose[GIL], &dose[NOGIL],
+                             &dose[WAIT])) {
+        PyErr_Format(PyExc_TypeError, "a part is a tuple of five, not %R", tuple);
+        return -1;
+    }
+    target->parts[part].slot = counters_slot(counters, slot);
+    target->parts[part].native = native;
+    target->has_natives |= native != 0;
+    target_multiply(target, part, dose);
+    return target->parts[part].slot < 0 || read_sites(target, part, sites, 0, used) < 0
+                   || read_sites(target, part, lines, 1, used) < 0
+               ? -1
+               : 0;
 }
 
 /* Find out which sites are calls. */
@@ -110,46 +200,64 @@ mark_calls(struct target *target)
 static int
 read_spec(struct target *target, const struct counters *counters, PyObject *spec)
 {
-    PyObject *slot, *progress, *entry, *resume, *sites;
+    PyObject *slot, *progress, *entry, *resume, *sites, *parts = NULL;
     long long every;
+    double dose[STATES] = {1.0, 1.0, 1.0};
     if (!PyTuple_Check(spec)) {
         PyErr_Format(PyExc_TypeError, "resolve must answer a tuple or None, not %.100s",
                      Py_TYPE(spec)->tp_name);
         return -1;
     }
-    double dose[STATES] = {1.0, 1.0, 1.0};
-    if (!PyArg_ParseTuple(spec, "OOLpOOO|(ddd);resolve must answer seven things, or eight", &slot, &progress,
-                          &every, &target->fixed, &entry, &resume, &sites, &dose[GIL], &dose[NOGIL],
-                          &dose[WAIT])) {
+    if (!PyArg_ParseTuple(spec, "OOLpOOO|(ddd)O!;resolve must answer seven things, or up to nine", &slot,
+                          &progress, &every, &target->fixed, &entry, &resume, &sites, &dose[GIL],
+                          &dose[NOGIL], &dose[WAIT], &PyTuple_Type, &parts)) {
         return -1;
     }
-    target_multiply(target, dose);
+    Py_ssize_t count = 1 + (parts == NULL ? 0 : PyTuple_GET_SIZE(parts)), used = 0;
+    if (count > UINT16_MAX) {
+        PyErr_Format(PyExc_ValueError, "%zd targets in one function are too many", count);
+        return -1;
+    }
+    target->parts = PyMem_RawCalloc((size_t)count, sizeof(*target->parts));
+    if (target->parts == NULL) {
+        PyErr_NoMemory();
+        return -1;
+    }
+    target->count = (int)count;
     target->every = every < 1 ? 1 : (uint64_t)every;
-    target->slot = counters_slot(counters, slot);
-    target->progress = target->slot < 0 ? -1 : counters_slot(counters, progress);
+    target->parts[0].slot = counters_slot(counters, slot);
+    target_multiply(target, 0, dose);
+    target->progress = target->parts[0].slot < 0 ? -1 : counters_slot(counters, progress);
     if (target->progress < 0 || read_visit(&target->entry, entry) < 0
         || read_visit(&target->resume, resume) < 0) {
         return -1;
     }
     target->waits = waits_follow(&target->entry) || waits_follow(&target->resume);
-    if (sites != Py_None && !PyDict_Check(sites)) {
-        PyErr_Format(PyExc_TypeError, "sites must be a dict or None, not %.100s", Py_TYPE(sites)->tp_name);
+    if (read_sites(target, 0, sites, 0, &used) < 0) {
         return -1;
     }
-    if (sites == Py_None) {
-        return 0;
+    for (Py_ssize_t at = 1; at < count; at++) {
+        if (read_part(target, counters, (uint16_t)at, PyTuple_GET_ITEM(parts, at - 1), &used) < 0) {
+            return -1;
+        }
     }
-    return read_sites(target, sites) < 0 ? -1 : mark_calls(target);
+    return used > 0 ? mark_calls(target) : 0;
 }
 
 void
-target_multiply(struct target *target, const double *dose)
+target_multiply(struct target *target, Py_ssize_t part, const double *dose)
 {
-    target->is_delayed = 0;
+    struct part *changed = &target->parts[part];
+    changed->is_delayed = 0;
     for (enum state state = GIL; state < STATES; state++) {
-        target->dose[state] = dose[state] > 0.0 ? dose[state] : 0.0;
-        target->is_delayed |= target->dose[state] > 0.0;
+        changed->dose[state] = dose[state] > 0.0 ? dose[state] : 0.0;
+        changed->is_delayed |= changed->dose[state] > 0.0 && changed->slot > 0;
     }
+    target->bearer = 0;
+    while (target->bearer < target->count - 1 && !target->parts[target->bearer].is_delayed) {
+        target->bearer++;
+    }
+    target->is_delayed = target->parts[target->bearer].is_delayed;
 }
 
 struct target *

@@ -31,6 +31,10 @@ def site(slot: int, at: str, offset: int, visits: int, gil: int = 0, *more: int)
     return Entry("site", slot, fields, (visits, gil, *more, *(0,) * (6 - len(more))))
 
 
+def native(slot: int, target: str, calls: int, gil: int, first: int, last: int) -> Entry:
+    return Entry("native", slot, {"target": target}, (calls, gil, 0, 0, 0, calls, first, last))
+
+
 def process(*entries: Entry, name: str = "bench.py") -> ProcessRecord:
     attached = Entry("process", 0, {}, (0, 3 * S, 0, 0, 0, 0, 0, 0))
     return ProcessRecord({"name": name, "start_ns": 0, "backend": "b"}, [attached, *entries])
@@ -133,3 +137,74 @@ def test_being_told_large_offsets_is_taken_off_as_well() -> None:
         overheads={"wide": 10_000.0},
     )
     assert functions["m:spin"].gil_s == pytest.approx(0.008)
+
+
+def called(entry: Entry, native_slot: int) -> Entry:
+    """A site as a place where a native callable is called."""
+    return Entry(entry.kind, entry.slot, entry.fields | {"native": native_slot}, entry.counters)
+
+
+def test_a_native_callable_is_a_target_in_the_code_that_calls_it() -> None:
+    f = function(1, "m:f", 10, 10 * MS, 0, S)
+    compress = native(2, "zlib:compress", 30, 60 * MS, 0, S)
+    sites = [
+        site(3, "call", 4, 20, 2 * MS, 0, 0, 0, 2),
+        called(site(4, "call", 4, 20, 50 * MS, 0, 0, 0, 0), 2),
+        called(site(5, "call", 8, 10, 10 * MS, 0, 0, 0, 0), 2),
+        site(6, "return", 44, 10, 8 * MS),
+    ]
+    edge = Entry("edge", 7, {"caller": 1, "callee": 2}, (30, *(0,) * 7))
+    record = process(f, compress, *sites, edge)
+    found = digest(
+        [record],
+        time_per_unit_s=2.0,
+        window=None,
+        whole_run_is_unit=True,
+        overheads={"site": 100_000.0},
+    )
+    functions = {f.target: f for f in found.functions}
+    done = functions["zlib:compress"]
+    assert (done.kind, done.file, done.line, done.calls) == ("native", "", 0, 30)
+    assert done.gil_s == pytest.approx(60e-3 - 30 * 0.1e-3)
+    (code,) = done.codes
+    assert (code.of, code.line) == ("m:f", 1)
+    assert [(s.at, s.offset, s.visits) for s in code.sites] == [("call", 4, 20), ("call", 8, 10)]
+    assert sum(s.visits * s.gil_s for s in code.sites) == pytest.approx(done.gil_s)
+    assert functions["m:f"].gil_s == pytest.approx(10e-3)
+    assert found.calls_between == (("m:f", "zlib:compress", 30.0),)
+
+
+def test_a_native_call_too_dense_to_be_watched_stays_its_caller_s() -> None:
+    f = function(1, "m:f", 10, 10 * MS, 0, S)
+    compress = native(2, "builtins:len", 1024, 1 * MS, 0, S)
+    given_up = called(site(4, "call", 4, 1024, 1 * MS, 0, 0, 1, 0), 2)
+    functions = made(process(f, compress, given_up), unit_s=2.0, whole_run_is_unit=True)
+    assert "builtins:len" not in functions
+    assert functions["m:f"].gil_s == pytest.approx(11e-3)
+
+
+def with_line(entry: Entry, line: int | None) -> Entry:
+    return Entry(entry.kind, entry.slot, entry.fields | {"line": line}, entry.counters)
+
+
+def test_lines_are_targets_with_what_was_spent_in_them() -> None:
+    f = function(1, "m:f", 10, 100 * MS, 0, S, wait=40 * MS)
+    sites = [
+        with_line(site(2, "entry", -1, 10), None),
+        with_line(site(3, "line", 5, 10, 20 * MS), 5),
+        with_line(site(4, "line", 6, 300, 50 * MS), 6),
+        with_line(site(5, "jump", 30, 300, 10 * MS), 6),
+        with_line(site(6, "line", 7, 10, 0, 0, 40 * MS), 7),
+        with_line(site(7, "return", 44, 10, 20 * MS), 9),
+    ]
+    functions = made(process(f, *sites), unit_s=2.0, whole_run_is_unit=True)
+    own = {t: (f.kind, f.line, f.calls, round(f.own_s, 6)) for t, f in functions.items()}
+    assert own == {
+        "m:f": ("function", 1, 10, 0.02),  # what lies in a line that was never begun
+        "m:f@5": ("line", 5, 10, 0.02),
+        "m:f@6": ("line", 6, 300, 0.06),
+        "m:f@7": ("line", 7, 10, 0.04),
+    }
+    (code,) = functions["m:f@6"].codes
+    assert (code.of, code.line) == ("m:f", 1)
+    assert {(s.at, s.offset) for s in code.sites} == {("line", 6), ("jump", 30)}

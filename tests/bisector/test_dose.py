@@ -257,3 +257,64 @@ def test_where_processors_have_become_slower_watching_adds_as_much_more() -> Non
     ((computing, *_),) = universe.doses(("m:f",), 3.0, slower=1.5).values()
     assert computing == pytest.approx(1.5)
     assert slowed_by_watching(WATCHED, request, slower=1.5) == pytest.approx({"m:f": 6e-3})
+
+
+def native_function() -> Function:
+    """Called at two places of one function; one of them hardly takes any time."""
+    code = CodeProfile(
+        7,
+        (
+            SiteProfile("call", 4, 100.0, 1e-7, 0.0, 0.0, native=True),
+            SiteProfile("call", 8, 10.0, 0.0, 2e-3, 1e-3, native=True),
+        ),
+        of="m:f",
+    )
+    return Function("zlib:compress", "", 0, 110.0, 0.0, 0.0, 0.0, (code,), 110.0, kind="native")
+
+
+def test_a_native_callable_is_delayed_where_it_is_called_and_all_its_calls_are_counted() -> None:
+    (made,) = doses_of(native_function(), 0.5, callback_s=1e-7)
+    assert (made.target, made.line, made.part) == ("m:f", 7, "zlib:compress")
+    delays = {(s.at, s.offset, s.state): (s.delay_ns, s.share) for s in made.sites}
+    assert delays == {
+        ("call", 4, "gil"): (pytest.approx(50.0), 0.0),
+        ("call", 8, "gil"): (0.0, 0.0),
+        ("call", 8, "nogil"): (pytest.approx(1e6), 0.0),
+        ("call", 8, "wait"): (pytest.approx(5e5), 0.5),
+    }
+
+
+def test_a_line_is_counted_also_where_its_delay_lies_elsewhere() -> None:
+    code = CodeProfile(
+        7,
+        (
+            SiteProfile("line", 9, 10.0, 0.0, 0.0, 0.0),
+            SiteProfile("jump", 30, 100.0, 1e-4, 0.0, 0.0),
+        ),
+        of="m:f",
+    )
+    line = Function("m:f@9", "m.py", 9, 10.0, 0.0, 0.0, 0.0, (code,), 10.0, kind="line")
+    (made,) = doses_of(line, 1.0)
+    assert (made.target, made.part) == ("m:f", "m:f@9")
+    assert {(s.at, s.offset) for s in made.sites} == {("line", 9), ("jump", 30)}
+
+
+def test_a_fixed_delay_falls_where_calls_are_counted() -> None:
+    found = Discovery((function(SiteProfile("entry", -1, 10.0, 1e-3, 0.0, 0.0)), native_function()))
+    request = RunRequest(
+        0, "search", 0, frozenset({"m:f", "zlib:compress"}), dose=1.0, delay_ns=1e4
+    )
+    plan = plan_for(found, request, {})
+    assert plan.rules == ("m:f",)
+    (made,) = plan.doses
+    assert [(s.at, s.offset, s.delay_ns) for s in made.sites] == [
+        ("call", 4, 1e4),
+        ("call", 8, 1e4),
+    ]
+    universe = Universe.of(
+        found, waits=True, delay_ns=1e4, point=Point("m:f"), event_ns={}, longest_s=1.0
+    )
+    assert {t: [e for e, _ in own] for t, own in universe.entries.items()} == {
+        "m:f": [0],
+        "zlib:compress": [1],
+    }

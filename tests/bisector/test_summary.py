@@ -113,10 +113,25 @@ def test_a_subtree_sums_over_its_members_and_has_no_place():
 
 
 def test_a_line_has_its_functions_file_and_its_own_number():
-    target = answers.SAMPLE + "@42"
-    found = answers.finding(target, 0.3, kind="line")
-    entry = summarize(replace(answers.PYTHON_BOUND, sensitive=(found,)), CONTEXT).sensitive[0]
-    assert (entry.file, entry.line) == ("/srv/app/gpu_serving/sampler.py", 42)
+    line = replace(answers.function(answers.SAMPLE + "@42", 2.0, line=42), kind="line")
+    entry = entry_of(line)
+    assert (entry.kind, entry.file, entry.line) == ("line", "/srv/app/gpu_serving/sampler.py", 42)
+
+
+def test_a_native_callable_is_in_no_file():
+    native = replace(answers.function("zlib:compress", 2.0, line=0), file="", kind="native")
+    entry = entry_of(native)
+    assert (entry.kind, entry.file, entry.line) == ("native", None, None)
+    plain = replace(CONTEXT, plans={})
+    assert " --native --delay " in entry_of(native, plain).reproduce
+
+
+def entry_of(function, context=CONTEXT):
+    """The entry of this function as the one that matters."""
+    found = answers.finding(function.target, 0.3, kind=function.kind)
+    answer = answers.PYTHON_BOUND
+    discovery = replace(answer.discovery, functions=(*answer.discovery.functions, function))
+    return summarize(replace(answer, discovery=discovery, sensitive=(found,)), context).sensitive[0]
 
 
 def test_what_is_not_a_number_is_null_and_what_is_open_ends_far_away():

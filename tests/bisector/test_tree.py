@@ -25,6 +25,10 @@ TARGETS = [
     "pkg.a:f.<locals>.g",
     "pkg.b.c:h",
     "pkgs.other:x",
+    "pkgs.other:x@12",
+    "pkgs.other:x@13",
+    "pkgs.other:C.y@20",
+    "zlib:compress",
 ]
 TREE = Tree(function(t) for t in TARGETS)
 
@@ -81,3 +85,14 @@ def test_what_cannot_be_slowed_is_not_covered_by_a_name() -> None:
     units, rest = whole.units({"a:f": 0.5, "b:g": 0.2}, 0.1)
     assert {unit.name for unit in units} == {"a:f", "b:g"}
     assert rest == []
+
+
+def test_the_lines_of_a_function_are_a_node_beside_what_is_left_of_it() -> None:
+    assert TREE.path("pkgs.other:C.y@20")[-3:] == (
+        "pkgs.other:C.*",
+        "pkgs.other:C.y@*",
+        "pkgs.other:C.y@20",
+    )
+    lines = {"pkgs.other:x@12", "pkgs.other:x@13"}
+    assert TREE.below("pkgs.other:x@*") == lines
+    assert TREE.name(lines) == "pkgs.other:x@*"

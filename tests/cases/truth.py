@@ -40,6 +40,10 @@ class Case:
     slack_ms: tuple[float, float] | None = None
     gains: dict[str, Gain] = field(default_factory=dict)
     not_on_311: str | None = None
+    options: tuple[str, ...] = ()
+    """Of the command line."""
+    since: tuple[int, int] = (3, 11)
+    """The first Python that has these."""
 
     @property
     def name(self) -> str:
@@ -205,5 +209,22 @@ CASES: tuple[Case, ...] = (
         must_be_sensitive=main_("answer"),
         must_not_be_sensitive=main_("main"),
         gains={"__main__:answer": 0.98},
+    ),
+    Case(
+        "native_parts.py",
+        "sensitive",
+        options=("--native",),
+        must_be_sensitive=frozenset({"zlib:compress", "_hashlib:openssl_sha256"}) | main_("handle"),
+        must_not_be_sensitive=frozenset({"zlib:crc32"}) | main_("main"),
+    ),
+    Case(
+        "lines_of_one_function.py",
+        "sensitive",
+        options=("--lines",),
+        since=(3, 12),
+        must_be_sensitive=main_("step@17", "step@20", "step@21"),
+        must_not_be_sensitive=main_("step@14", "step@15", "step@18", "step@22"),
+        waiting=main_("step@21"),
+        gains={"__main__:step@21": waited(0.0031)},
     ),
 )

@@ -295,7 +295,7 @@ def test_each_state_has_a_dose_of_its_own(make: Any) -> None:
         ((0.0, 0.0, 0.0), 0, 0),
     ):
         if doses:
-            tracker.switch([(code, doses)])
+            tracker.switch([(code, 0, doses)])
         before = view[8:16].tolist()
         tracker.start(code, 0)
         tracker.call(code, 4, None, None)
@@ -459,9 +459,9 @@ def test_what_passes_between_two_switches_is_no_wait(make: Any) -> None:
         waiting(tracker, code, 0.002)
     tracker.start(code, 0)
     tracker.call(code, 4, time.sleep, None)  # its delay is paid, the wait goes on
-    tracker.switch([(code, (0.0, 0.0, 0.0))])
+    tracker.switch([(code, 0, (0.0, 0.0, 0.0))])
     time.sleep(0.5)
-    tracker.switch([(code, (1.0, 1.0, 1.0))])
+    tracker.switch([(code, 0, (1.0, 1.0, 1.0))])
     tracker.return_(code, 10, None)
     before = view[10]
     for _ in range(5):
@@ -1087,7 +1087,7 @@ def test_a_frame_is_listened_to_as_whoever_watches_by_then_wants_it() -> None:
             _core.install_frame_eval(delaying)
             delaying.meet(code)
         if number in (6, 9):
-            delaying.switch([(code, (0.0 if number == 6 else 1.0,) * 3)])
+            delaying.switch([(code, 0, (0.0 if number == 6 else 1.0,) * 3)])
         delayed.append(view[8 + 1])
 
     _core.install_frame_eval(observing)

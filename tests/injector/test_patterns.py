@@ -76,3 +76,12 @@ def test_what_is_no_pattern_is_named_with_its_line(lines: list[str], said: str) 
         parse(lines)
     assert said in str(caught.value)
     assert "module" in str(caught.value)
+
+
+def test_a_function_s_name_means_its_lines_only_where_the_whole_is_asked_for() -> None:
+    patterns = parse(["m:f", "!m:f@7"])
+    assert not patterns.matches("m", "f@6")
+    assert patterns.matches("m", "f@6", whole=True)
+    assert not patterns.matches("m", "f@7", whole=True)
+    assert patterns.matches("m", "f", whole=True)
+    assert parse(["m:f@*"]).matches("m", "f@6")
