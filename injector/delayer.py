@@ -22,7 +22,7 @@ from .waits import follows
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
     from types import CodeType
     from typing import Any
 
@@ -145,7 +145,8 @@ class Delayer:
             if not is_python(function):
                 number = self._call_native(function, offset, since)
             if there and target.delayed and self._in_window():
-                self._visit_all(target, there, number, offset > SMALL_INT, since)
+                idle = self._visit_all(target, there, number, offset > SMALL_INT, since)
+                return self._disable if idle and not self._everywhere else None
         except Exception as error:
             self._failed(error)
         return None
@@ -159,7 +160,8 @@ class Delayer:
             if known is None or known[1] is None or there is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                self._visit_all(known[1], there, 0, line > SMALL_INT, since)
+                idle = self._visit_all(known[1], there, 0, line > SMALL_INT, since)
+                return self._disable if idle else None
         except Exception as error:
             self._failed(error)
         return None
@@ -223,7 +225,8 @@ class Delayer:
             if there is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                self._visit_all(known[1], there, 0, (offset > SMALL_INT) + wide, since)
+                idle = self._visit_all(known[1], there, 0, (offset > SMALL_INT) + wide, since)
+                return self._disable if idle else None
         except Exception as error:
             self._failed(error)
         return None
@@ -305,15 +308,17 @@ class Delayer:
         return number
 
     def _visit_all(
-        self, target: Target, there: Iterable[Site], number: int, wide: int, since: int
-    ) -> None:
-        """All visits of a place that are for a call of the native callable, or for any."""
+        self, target: Target, there: Sequence[Site], number: int, wide: int, since: int
+    ) -> bool:
+        """All visits of a place that are for a call of the native callable, or for any. Returns
+        whether it is of no use while other parts of the code are delayed."""
         event_ns = self._site_ns + wide * self._wide_ns
         for visit, part, counts in there:
             if part.native in (0, number):
                 self._counters[part.base] += counts and part.delayed
                 self._visit(target, part, visit, event_ns, since)
                 event_ns, since = 0, 0  # one callback costs once
+        return not any(part.delayed or follows(visit) for visit, part, _ in there)
 
     def _visit(
         self, target: Target, part: Part, visit: Visit | None, event_ns: int, since: int

@@ -313,7 +313,9 @@ class _Met:
         code = self.code()
         if code is not None:
             wanted = [kinds for entry, kinds in self.kinds.items() if any(applied[entry])]
-            backend.watch(code, frozenset({"start"} if self.progress else ()).union(*wanted))
+            always = frozenset({"start"} if self.progress else ())
+            # Places that one part of several did not need switched themselves off.
+            backend.watch(code, always.union(*wanted), afresh=len(self.kinds) > 1)
         return code
 
 

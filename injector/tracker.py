@@ -108,12 +108,13 @@ class Delayer(Protocol):
     it notes when it came, the CPU time of the process, and that of the thread without delays, and
     copies the counters in use where a still is wanted (`injector.ledger`).
 
-    A visit, for each state with ns: ``debt[thread][state] += ns * dose[state]`` (for ``gil`` less
-    ``event_ns``); when the debt is at least the floor (or ``fixed`` and positive) all of it is paid
-    by `injector.spin`, less ``pay``, and ``debt -= delivered``, as measured and with ``pay``, so
-    that overshoot evens out. What a callback costs at a place of a part that is not delayed is
-    counted for the first part of that code that is. Each payment: delays += 1, ``<state>_ns`` and
-    ``delayed_ns`` += delivered, ``first_ns`` (if 0) and ``last_ns`` = now, on the part that pays.
+    A visit, for each state with ns: ``debt[thread][state] += ns * dose[state]`` (for ``gil``
+    less ``event_ns``); when the debt is at least the floor (or ``fixed`` and positive) all of
+    it is paid by `injector.spin`, less ``pay``, and ``debt -= delivered``, as measured and with
+    ``pay``, so that overshoot evens out. A place where nothing is delayed disables itself while
+    other parts of the code are; what its callback costs is counted for the first of those. Each
+    payment: delays += 1, ``<state>_ns`` and ``delayed_ns`` += delivered, ``first_ns`` (if 0)
+    and ``last_ns`` = now, on the part that pays.
     """
 
     def __init__(

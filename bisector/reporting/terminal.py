@@ -218,14 +218,21 @@ def _hottest(page: Page, summary: Summary, unit: str) -> None:
         least = min(f.own_cpu_ns_per_unit for f in summary.sensitive)
         hot = [h for h in hot if h.own_cpu_ns_per_unit >= least]
     hot = [h for h in hot if h.own_share >= 0.01][:3]
-    if not hot:
+    groups = [group for group in _judged_together(hot) if _is_hidden(group)]
+    if not groups:
         return
-    first = summary.hottest[0] is hot[0]
+    first = summary.hottest[0] is groups[0][0]
     page.title(
         "Why the hottest function is not in the list" if first else "Hot, but not in the list"
     )
-    for group in _judged_together(hot):
+    for group in groups:
         page.prose(_why_not(group, unit))
+
+
+def _is_hidden(group: Sequence[Hot]) -> bool:
+    """Whether it is shown to gain less than it takes; else it is only small."""
+    bound = group[0].gain_upper95
+    return bound is None or sum(h.own_share for h in group) > bound
 
 
 def _judged_together(hot: Sequence[Hot]) -> list[list[Hot]]:

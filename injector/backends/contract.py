@@ -65,10 +65,11 @@ class Backend(Protocol):
         that the mechanism brings anyway are ignored, and so are those it does not have.
         """
 
-    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+    def watch(self, code: CodeType, kinds: Iterable[str], afresh: bool = False) -> None:
         """Where it was installed ``switched``: bring exactly these kinds of event of this code.
 
-        Kinds as for `arm`, and ``start``.
+        Kinds as for `arm`, and ``start``. With ``afresh`` also where they have been switched off by
+        what a tracker answered.
         """
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:

@@ -55,7 +55,7 @@ class FrameEval:
     def arm(self, code: CodeType, kinds: Iterable[str]) -> None:
         """Nothing to do: the mechanism brings all events it has."""
 
-    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+    def watch(self, code: CodeType, kinds: Iterable[str], afresh: bool = False) -> None:
         """Nothing to do: the hook hands the frames of a target that rests straight on."""
 
     def place(self, code: CodeType, sites: list[SiteFields]) -> tuple[list[SiteFields], str | None]:

@@ -109,9 +109,12 @@ class Monitoring:
             self._armed.append(ref(code))
         sys.monitoring.set_local_events(self._id, code, wanted | _events(kinds))
 
-    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+    def watch(self, code: CodeType, kinds: Iterable[str], afresh: bool = False) -> None:
         """Switch on exactly these."""
         if self._second is not None:
+            if afresh:  # events that are switched off and on come back everywhere
+                start = _events({"start"}.intersection(kinds))
+                sys.monitoring.set_local_events(self._second, code, start)
             sys.monitoring.set_local_events(self._second, code, _events(kinds))
 
     def _disarm(self) -> None:

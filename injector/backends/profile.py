@@ -92,7 +92,7 @@ class Profile:
         known = self._armed.setdefault(id(code), (code, set()))
         known[1].update(kinds)
 
-    def watch(self, code: CodeType, kinds: Iterable[str]) -> None:
+    def watch(self, code: CodeType, kinds: Iterable[str], afresh: bool = False) -> None:
         """Pass on exactly these."""
         self._armed.pop(id(code), None)
         if kinds:

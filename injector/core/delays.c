@@ -264,18 +264,32 @@ delayer_resume(struct delayer *self, PyObject *code, int wide)
     return KEEP;
 }
 
+/* Whether a place is of no use while other parts of the code are delayed. */
+static int
+is_idle(const struct target *target, const struct visit *visit)
+{
+    for (; visit != NULL; visit = target_visit(target, visit->next)) {
+        if (target->parts[visit->part].is_delayed || waits_follow(visit)) {
+            return 0;
+        }
+    }
+    return 1;
+}
+
 /* All visits of a place that are for a call of the native callable ``number``, or for any. */
-static void
+static enum answer
 visit_all(struct delayer *self, struct target *target, const struct visit *visit, int64_t number, int wide)
 {
     if (!target->is_delayed || !window_is_open(&self->window)) {
-        return;
+        return KEEP;
     }
     int64_t event_ns = self->site_ns + wide * self->wide_ns;
-    if (likely(visit->next == 0 && target->parts[visit->part].native == 0)) {
+    if (likely(visit->next == 0 && target->parts[visit->part].native == 0
+               && target->parts[visit->part].is_delayed)) {
         visited(self, target, visit, event_ns);
-        return;
+        return KEEP;
     }
+    enum answer answer = is_idle(target, visit) ? DISABLE : KEEP;
     target->record.references++;
     for (; visit != NULL; visit = target_visit(target, visit->next)) {
         int64_t native = target->parts[visit->part].native;
@@ -285,6 +299,7 @@ visit_all(struct delayer *self, struct target *target, const struct visit *visit
         }
     }
     record_drop(&target->record);
+    return answer;
 }
 
 enum answer
@@ -298,8 +313,7 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset, int wide)
     if (site == NULL) {
         return DISABLE;
     }
-    visit_all(self, target, site, 0, wide);
-    return KEEP;
+    return visit_all(self, target, site, 0, wide);
 }
 
 enum answer
@@ -313,8 +327,7 @@ delayer_line(struct delayer *self, PyObject *code, Py_ssize_t line)
     if (site == NULL) {
         return DISABLE;
     }
-    visit_all(self, target, site, 0, line > 256);
-    return KEEP;
+    return visit_all(self, target, site, 0, line > 256);
 }
 
 /* What is called, where it is native: its number, or the target that it is wherever it is called (a
@@ -358,13 +371,13 @@ delayer_call(struct delayer *self, PyObject *code, Py_ssize_t offset, PyObject *
             record_drop(native.record);
         }
         if (site != NULL && answer == KEEP) {
-            visit_all(self, target, site, native.number, wide);
+            answer = visit_all(self, target, site, native.number, wide);
+            answer = answer == DISABLE && self->everywhere ? KEEP : answer;
         }
         record_drop(&target->record);
         return answer;
     }
-    visit_all(self, target, site, 0, wide);
-    return KEEP;
+    return visit_all(self, target, site, 0, wide);
 }
 
 /* ---- switching ------------------------------------------------------------------------------ */

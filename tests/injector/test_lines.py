@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from attached_runs import Run, version
@@ -130,3 +131,53 @@ def test_a_generator_goes_on_in_its_line(attached: Attached, compiled: bool) -> 
         line = entry.fields["line"]
         cpu[line] = cpu.get(line, 0) + entry["gil_ns"]
     assert cpu[5] > 0.8 * sum(cpu.values())
+
+
+SWITCHED = """
+    import sys
+    sys.path.insert(0, {root!r})
+    import injector.{module} as core
+    from injector.backends.monitoring import Monitoring
+    def step():
+        a = 1
+        b = 2
+        return a + b
+    counters = memoryview(bytearray(8 * 8 * 8)).cast("Q")
+    visit = (0.0, 0.0, 0.0, 0.0)
+    none, whole = (0.0, 0.0, 0.0), (1.0, 1.0, 1.0)
+    first = step.__code__.co_firstlineno + 1
+    parts = tuple((n + 1, 0, None, {{first + n: visit}}, none) for n in range(3))
+    spec = (0, 0, 1, False, None, None, None, none, parts)
+    resolve = lambda code, _: spec if code is step.__code__ else None
+    def fail(error):
+        raise error
+    tracker = core.Delayer(
+        counters, resolve, fail, sys.monitoring.DISABLE, (0, 0), (0, 1, 0, 0)
+    )
+    backend = Monitoring()
+    backend.install(tracker, switched=True)
+    step()
+    for number in (1, 2, 3, 1):
+        backend.watch(step.__code__, ("line",), afresh=True)
+        tracker.switch([(step.__code__, n, whole if n == number else none) for n in (1, 2, 3)])
+        for _ in range(10):
+            step()
+        print([(counters[8 * n], counters[8 * n + 2]) for n in (1, 2, 3)])
+"""
+
+
+@needs_lines
+def test_lines_beside_the_one_that_is_delayed_cost_nothing(
+    attached: Attached, compiled: bool
+) -> None:
+    """What a callback costs (1 ns here) is counted, once for each of the other lines."""
+    root = str(Path(__file__).parents[2])
+    module = "_core" if compiled else "delayer"
+    run = attached(SWITCHED.format(root=root, module=module), Plan())
+    assert run.stderr == ""
+    assert run.stdout.splitlines() == [
+        "[(10, 12), (0, 0), (0, 0)]",
+        "[(10, 12), (10, 12), (0, 0)]",
+        "[(10, 12), (10, 12), (10, 12)]",
+        "[(20, 24), (10, 12), (10, 12)]",
+    ]
