@@ -97,16 +97,51 @@ charge_callee(struct observer *self, const struct thread *thread, const struct s
     counters[WAIT_NS] += (uint64_t)times.wait;
 }
 
+/* Arm code that is worth it: see the rules. */
+static void
+consider_arming(struct observer *self, struct thread *thread, struct frame *frame, int64_t own)
+{
+    struct function *function = frame->function;
+    function->own_ns += own;
+    if (unlikely(frame->own_ns >= SIGNIFICANT_NS) && function->own_ns >= TINY_NS * function->activations) {
+        observer_arm(self, thread, function);
+    }
+}
+
+/* A short segment of a function's own, as they come by the million: all of it is CPU. */
+static inline void
+close_short(struct observer *self, struct thread *thread, struct frame *frame, int64_t wall, int64_t now)
+{
+    frame->own_ns += wall;
+    if (counting(self, now)) {
+        counters_of(self, frame->function->slot)[GIL_NS] += (uint64_t)wall;
+        counters_of(self, thread->slot)[THREAD_GIL_NS] += (uint64_t)wall;
+    }
+    if (frame->function->armed) {
+        frame->pend_gil_ns += wall;
+        frame->since_ns += wall;
+    }
+    else {
+        consider_arming(self, thread, frame, wall);
+    }
+}
+
 int64_t
 segment_close(struct observer *self, struct thread *thread, struct frame *frame, int64_t now)
 {
     int64_t wall = now > frame->start_ns ? now - frame->start_ns : 0;
-    struct times times = {wall, 0, 0};
-    if (unlikely(wall >= SIGNIFICANT_NS)) {
-        times = classify(self, thread, frame, wall, now);
+    if (likely(wall < SIGNIFICANT_NS)) {
+        if (unlikely(now - thread->seen_wall_ns > STALE_NS)) {
+            segment_mark(thread, now);
+        }
+        if (likely(frame->callee == NULL)) {
+            close_short(self, thread, frame, wall, now);
+            return wall;
+        }
     }
-    else if (unlikely(now - thread->seen_wall_ns > STALE_NS)) {
-        segment_mark(thread, now);
+    struct times times = {wall, 0, 0};
+    if (wall >= SIGNIFICANT_NS) {
+        times = classify(self, thread, frame, wall, now);
     }
     if (unlikely(frame->callee != NULL)) {
         if (counting(self, now)) {
@@ -127,11 +162,7 @@ segment_close(struct observer *self, struct thread *thread, struct frame *frame,
         }
     }
     else {
-        struct function *function = frame->function;
-        function->own_ns += times.gil + times.nogil + times.wait;
-        if (unlikely(frame->own_ns >= SIGNIFICANT_NS) && function->own_ns >= TINY_NS * function->activations) {
-            observer_arm(self, thread, function);
-        }
+        consider_arming(self, thread, frame, times.gil + times.nogil + times.wait);
     }
     return wall;
 }
