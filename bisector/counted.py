@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from injector.ledger import Entry
+from injector.records import Entry
 from injector.tracker import SMALL_INT
 
 Kind: TypeAlias = Literal["function", "native", "line"]

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 from bisector.counted import CountedCode, Finer, counted_code, scaled_sites
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
-from injector.ledger import Entry, ProcessRecord
+from injector.records import Entry, ProcessRecord
 
 PLAIN = 1.0
 """What a site's ``native`` counter says where it has called plain native code and no other."""

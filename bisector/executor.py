@@ -33,7 +33,7 @@ from bisector.run_directory import clear, unusable
 from bisector.settings import Settings
 from bisector.warden import Ended, Launch, Warden
 from bisector.workload import Workload, usable_cores
-from injector.ledger import ProcessRecord, read_records
+from injector.records import ProcessRecord, read_records
 
 TOO_FAST_S = 0.02
 """A program whose own code runs for less than this did nothing that could be measured."""

@@ -26,8 +26,8 @@ from bisector.unit import Count, NoUnit, find_unit
 from bisector.window import Shape, Window, longer_by
 from bisector.workload import usable_cores
 from injector.follow import between
-from injector.ledger import ProcessRecord, read_records
 from injector.plan import Plan
+from injector.records import ProcessRecord, read_records
 
 PATIENCE_S = 5.0
 """Without progress for this long a stretch is given up."""

@@ -21,9 +21,10 @@ from pathlib import Path
 from types import FrameType
 
 from bisector.errors import UsageError
+from bisector.run_directory import require_room
 from bisector.workload import BOOTSTRAP, SLOT_VARIABLE, Workload
-from injector.ledger import Entry, ProcessRecord, read_records
 from injector.plan import Plan
+from injector.records import Entry, ProcessRecord, read_records
 
 _HANDED_ON = (signal.SIGINT, signal.SIGQUIT, signal.SIGTERM, signal.SIGHUP)
 _FROM_KEYBOARD = (signal.SIGINT, signal.SIGQUIT)
@@ -94,9 +95,11 @@ def run_attached(workload: Workload, plan: Plan) -> Injected:
 
     Raises:
         UsageError: the command cannot be started.
+        RunDirectoryError: there is no room for records.
     """
     slot = Path(tempfile.mkdtemp(prefix="speedbump-inject-"))
     try:
+        require_room(slot.parent, "name a folder with more in TMPDIR")
         (slot / "records").mkdir()
         environment = dict(workload.environment)
         paths = [str(BOOTSTRAP), *filter(None, [environment.get("PYTHONPATH")])]

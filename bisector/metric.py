@@ -22,7 +22,7 @@ from typing import Any, Literal
 from bisector.marks import is_mark, mark_target
 from bisector.point import Point, time_on_the_way_ns
 from bisector.rates import Rate, find_rates
-from injector.ledger import ProcessRecord
+from injector.records import ProcessRecord
 
 Kind = Literal["auto", "time", "regex", "json", "progress", "latency", "rate"]
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from bisector.errors import UsageError
+from bisector.ownership import stranger
 from bisector.quantities import parse_time
 from injector.patterns import PatternError, parse
 from injector.plan import Plan, PlanError
@@ -76,6 +77,8 @@ def _window(options: argparse.Namespace, environ: Mapping[str, str]) -> tuple[fl
 
 
 def _read_plan(name: str) -> Plan:
+    if whose := stranger(Path(name)):
+        raise UsageError(f"--plan: {name} {whose}; copy it to make it yours")
     try:
         plan = Plan.from_json(Path(name).read_text("utf-8"))
     except (PlanError, UnicodeDecodeError) as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from injector.ledger import ProcessRecord
+from injector.records import ProcessRecord
 
 LEAST_SHARE, LEAST_S = 0.25, 0.1
 """CPU time of other processes that is worth a word: the share of all, and seconds (interpreters end

@@ -20,6 +20,7 @@ from typing import Self
 
 from bisector.errors import RunDirectoryError
 from bisector.leftovers import end_processes_of
+from bisector.ownership import stranger
 
 DEFAULT_PARENT = ".speedbump"
 
@@ -39,6 +40,8 @@ class RunDirectory:
         """
         # Absolute, because the warden and the benchmark run elsewhere.
         self.path = path = path.absolute()
+        if whose := stranger(path) or stranger(path / "journal.db"):
+            raise RunDirectoryError(f"{path} {whose}; copy it to make it yours, or name another")
         self._made = not path.exists()
         try:
             path.mkdir(parents=True, exist_ok=True)
@@ -85,12 +88,7 @@ class RunDirectory:
         Raises:
             RunDirectoryError: they may not.
         """
-        disk = os.statvfs(self.path)
-        if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
-            raise RunDirectoryError(
-                f"the disk under {self.path} is full: less than {LEAST_FREE_BYTES // 10**6} MB are "
-                "free; free some space, or choose another --output"
-            )
+        require_room(self.path, "choose another --output")
 
     def discard(self) -> None:
         """Take away what was made for a run that came to nothing, and close."""
@@ -132,6 +130,20 @@ class RunDirectory:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def require_room(path: Path, remedy: str) -> None:
+    """Look whether a run's records still fit on the disk.
+
+    Raises:
+        RunDirectoryError: they may not; ``remedy`` is what else to do than to free some space.
+    """
+    disk = os.statvfs(path)
+    if disk.f_bavail * disk.f_frsize < LEAST_FREE_BYTES:
+        raise RunDirectoryError(
+            f"the disk under {path} is full: less than {LEAST_FREE_BYTES // 10**6} MB are free; "
+            f"free some space, or {remedy}"
+        )
 
 
 def clear(slot: Path) -> None:

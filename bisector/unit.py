@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bisector.marks import mark_target
-from injector.ledger import ProcessRecord
+from injector.records import ProcessRecord
 
 if TYPE_CHECKING:
     import networkx as nx

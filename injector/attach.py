@@ -35,7 +35,7 @@ _attached: Attachment | None = None
 def start(directory: str) -> None:
     """Attach this process to the run whose files are in ``directory``. Never raises."""
     global _attached
-    if _attached is not None:
+    if _attached is not None or _is_a_stranger_s(directory):
         return
     records = os.path.join(directory, "records")
     try:
@@ -45,6 +45,17 @@ def start(directory: str) -> None:
             Ledger(records, _header("none", "attaching failed", False, "none")).error(error)
         except Exception:
             return
+
+
+def _is_a_stranger_s(directory: str) -> bool:
+    """Whether another user could have written the plan; nothing is left in such a folder either."""
+    try:
+        owners = {
+            os.stat(path).st_uid for path in (directory, os.path.join(directory, "plan.json"))
+        }
+    except OSError:
+        return False
+    return not owners <= {0, os.geteuid()}
 
 
 class Attachment:

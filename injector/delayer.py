@@ -10,12 +10,11 @@ from __future__ import annotations
 from _thread import _local
 from _weakref import ref
 from time import monotonic_ns, process_time_ns, thread_time_ns
-from types import FunctionType, MethodType
 
 from . import spin
 from .debts import Debts
 from .live import give_way
-from .naming import OWN_FOLDER
+from .naming import is_python, raised_here
 from .parts import Part, Target
 from .tracker import FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, SMALL_INT, WRAP
 from .waits import follows
@@ -381,21 +380,6 @@ class Delayer:
         if not raised_here(error):
             raise error
         self._on_error(error)
-
-
-def is_python(function: object) -> bool:
-    """Whether it is Python code that is called, whose frame will be seen."""
-    if isinstance(function, MethodType):
-        function = function.__func__
-    return isinstance(function, FunctionType)
-
-
-def raised_here(error: BaseException) -> bool:
-    """Whether the injector's own code raised this, and not a signal handler that interrupted it."""
-    at = error.__traceback__
-    while at is not None and at.tb_next is not None:
-        at = at.tb_next
-    return at is None or at.tb_frame.f_code.co_filename.startswith(OWN_FOLDER)
 
 
 _PAY = (spin.spin_gil, spin.spin_nogil, spin.wait)

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from time import clock_gettime_ns
 from typing import NamedTuple
 
-from .ledger import COUNTERS, COUNTS_BYTES, SLOTS, WIDTH, ProcessRecord
+from .ledger import COUNTERS, COUNTS_BYTES, SLOTS, WIDTH
+from .records import ProcessRecord
 from .wire import decode
 
 _PROCESS = COUNTERS["process"]

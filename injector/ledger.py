@@ -9,7 +9,8 @@ one counter that the tool writes), so that what it reads belongs together.
 
 Invariant: nothing has to happen at exit. A process that is killed between two instructions leaves
 at worst a torn last line; its counters are complete as of the kill, because they live in a file's
-page cache and not in the process.
+page cache and not in the process. Room on the disk is reserved before a slot is used: what there is
+none for is counted in the spare slot, and said.
 
 Nothing here takes a lock, because a lock held by another thread at the moment of a fork is held
 forever in the child: slot numbers come from `itertools.count` and lines from one ``write``.
@@ -26,7 +27,7 @@ import os
 import time
 from itertools import count
 
-from .wire import decode, encode
+from .wire import encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +86,23 @@ _NOT_INHERITED = ("error", "thread", "role", "end")
 """What was said of the parent alone."""
 
 
+FULL = ".full"
+"""Of the name of a file that says so: the disk was."""
+
+_CHUNK = 128
+"""Slots that room on the disk is reserved for at a time."""
+
+
+def _reserve(counts: int, *places: int) -> None:
+    """Room for a chunk of slots at each of these bytes.
+
+    Raises:
+        OSError: there is none.
+    """
+    for at in places:
+        os.posix_fallocate(counts, at, _CHUNK * WIDTH * 8)
+
+
 class Ledger:
     """The writing side, in the target. One per process; a forked child makes its own."""
 
@@ -105,12 +123,16 @@ class Ledger:
         self.names_path = stem + ".names"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._names = os.open(self.names_path, flags | os.O_APPEND, 0o644)
-        counts = os.open(stem + ".counts", flags, 0o644)
+        self._counts_path = stem + ".counts"
+        counts = os.open(self._counts_path, flags, 0o644)
         try:
             os.ftruncate(counts, COUNTS_BYTES)
+            _reserve(counts, 0, COUNTS_BYTES // 2)
+            _reserve(counts, SPARE * WIDTH * 8)
             self._map = mmap.mmap(counts, COUNTS_BYTES)
         finally:
             os.close(counts)
+        self._room = _CHUNK
         # Slots are touched here and there. Without this the first touch reads ahead: 3 ms, not
         # 8 µs, on a disk file, and again for every 2 MiB.
         if hasattr(mmap, "MADV_RANDOM"):
@@ -151,10 +173,46 @@ class Ledger:
                     "error", type="Full", message=f"more than {SPARE} names: the rest is lost"
                 )
             return SPARE
+        if mine >= self._room and not self._has_room(mine):
+            return SPARE
         slot = known.setdefault(key, mine)
         if slot == mine:
             self._write({"slot": slot, "kind": kind, **fields})
         return slot
+
+    def _has_room(self, slot: int) -> bool:
+        """Whether there is room on the disk up to a slot; it is made, and where there is none, that
+        is said and no name is taken any more."""
+        try:
+            self._make_room(slot)
+        except OSError:
+            self._room, self._next = SPARE, count(SPARE + 1)
+            self._say_full()
+            return False
+        return True
+
+    def _say_full(self) -> None:
+        """There is no room for words, but for the name of an empty file."""
+        path = self.names_path.removesuffix(".names") + FULL
+        try:
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o644))
+        except OSError:
+            return  # not even for that
+
+    def _make_room(self, slot: int) -> None:
+        """A page of the map that there is no room for would be the end of the process (SIGBUS).
+
+        Raises:
+            OSError: there is none.
+        """
+        counts = os.open(self._counts_path, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            while self._room <= slot:
+                at = self._room * WIDTH * 8
+                _reserve(counts, at, COUNTS_BYTES // 2 + at)
+                self._room += _CHUNK
+        finally:
+            os.close(counts)
 
     def note(self, kind: str, **fields: Any) -> None:
         """Write a line that has no counters."""
@@ -175,8 +233,13 @@ class Ledger:
         self.note("error", type=type(error).__name__, message=str(error), where=where)
 
     def child(self, **changes: Any) -> Ledger:
-        """The ledger of a child just forked: same names and slots, counters from zero."""
+        """The ledger of a child just forked: same names and slots, counters from zero.
+
+        Raises:
+            OSError: there is no room for it.
+        """
         ledger = Ledger(self.directory, self.header | {"forked": True} | changes)
+        ledger._make_room(self._room - 1)
         ledger._inherit(self._lines)
         ledger._next = self._next
         ledger.in_child = self.in_child
@@ -206,7 +269,11 @@ class Ledger:
 
     def _append(self, line: dict[str, Any]) -> bytes:
         text = encode(line) + b"\n"
-        os.write(self._names, text)
+        try:
+            os.write(self._names, text)
+        except OSError:
+            self._say_full()
+            raise
         return text
 
     def _inherit(self, lines: list[bytes]) -> None:
@@ -214,127 +281,3 @@ class Ledger:
         text = b"".join(lines)
         while text:
             text = text[os.write(self._names, text) :]
-
-
-class Entry:
-    """One line of a names file with its counters."""
-
-    __slots__ = ("counters", "fields", "kind", "slot")
-
-    def __init__(
-        self, kind: str, slot: int, fields: dict[str, Any], counters: tuple[int, ...]
-    ) -> None:
-        self.kind = kind
-        self.slot = slot
-        """The line's slot, 0 for a line without counters."""
-        self.fields = fields
-        """The line's own fields (``target``, ``line``, ``at`` ...), without kind and slot."""
-        self.counters = counters
-        """Eight integers; zeros for a line without counters."""
-
-    def __getitem__(self, name: str) -> int:
-        """A counter by the name `COUNTERS` gives it.
-
-        Raises:
-            KeyError: this kind of line has no such counter.
-        """
-        try:
-            return self.counters[COUNTERS[self.kind].index(name)]
-        except (KeyError, ValueError):
-            raise KeyError(f"{self.kind} lines have no counter {name!r}") from None
-
-    def __repr__(self) -> str:
-        return f"Entry({self.kind!r}, {self.slot}, {self.fields!r}, {self.counters!r})"
-
-
-class ProcessRecord:
-    """All one process left behind."""
-
-    __slots__ = ("entries", "header")
-
-    def __init__(self, header: dict[str, Any], entries: list[Entry]) -> None:
-        self.header = header
-        self.entries = entries
-
-    def of(self, kind: str) -> list[Entry]:
-        """The entries of one kind, in the order they were seen."""
-        return [entry for entry in self.entries if entry.kind == kind]
-
-    @property
-    def key(self) -> str:
-        """What tells the process from all others of the run."""
-        return f"{self.header['pid']}-{self.header['start_ns']}"
-
-    @property
-    def errors(self) -> list[str]:
-        """The injector's own exceptions in this process, one sentence each."""
-        return [
-            f"{e.fields.get('type', 'error')}: {e.fields.get('message', '')}"
-            + (f" ({e.fields['where']})" if e.fields.get("where") else "")
-            for e in self.of("error")
-        ]
-
-    @property
-    def cpu_before_s(self) -> float:
-        """CPU seconds of the process before it attached."""
-        return self.of("process")[0]["cpu_before_ns"] / 1e9
-
-    @property
-    def cpu_s(self) -> float | None:
-        """CPU seconds of the process until its orderly end; None where there was none."""
-        ends = self.of("end")
-        return ends[-1].fields["cpu_ns"] / 1e9 if ends else None
-
-    @property
-    def attached_ns(self) -> int:
-        """Monotonic nanoseconds at which the process attached."""
-        return int(self.header["start_ns"])
-
-
-def read_records(directory: str | os.PathLike[str]) -> list[ProcessRecord]:
-    """Everything the processes of a run left in ``directory``, in the order they attached.
-
-    A torn last line is dropped, a process whose header is torn is skipped, counters past the end of
-    a truncated file are zero. May be called while the processes still run.
-
-    Raises:
-        OSError: the directory does not exist or cannot be read.
-    """
-    folder = os.fspath(directory)
-    records = []
-    for name in os.listdir(folder):
-        if name.endswith(".names"):
-            record = _read(os.path.join(folder, name))
-            if record is not None:
-                records.append(record)
-    return sorted(records, key=lambda r: (r.attached_ns, r.header["pid"]))
-
-
-def _read(path: str) -> ProcessRecord | None:
-    with open(path, "rb") as file:
-        lines = [line for raw in file.read().splitlines() if (line := _parse(raw)) is not None]
-    if not lines or lines[0].get("version") != VERSION or "slot" in lines[0]:
-        return None
-    highest = max((line.get("slot", 0) for line in lines[1:]), default=0)
-    try:
-        with open(path.removesuffix(".names") + ".counts", "rb") as file:
-            raw = file.read((highest + 1) * WIDTH * 8)
-    except OSError:
-        raw = b""
-    values = memoryview(raw.ljust((highest + 1) * WIDTH * 8, b"\0")).cast("Q")
-    entries = [Entry("process", 0, {}, tuple(values[:WIDTH]))]
-    for line in lines[1:]:
-        slot = line.pop("slot", 0)
-        counters = tuple(values[slot * WIDTH : (slot + 1) * WIDTH]) if slot else (0,) * WIDTH
-        entries.append(Entry(line.pop("kind", "error"), slot, line, counters))
-        if entries[-1].kind == "role":
-            lines[0]["name"] = line["name"]
-    return ProcessRecord(lines[0], entries)
-
-
-def _parse(raw: bytes) -> dict[str, Any] | None:
-    try:
-        line = decode(raw.decode())
-    except ValueError:
-        return None
-    return line if isinstance(line, dict) else None

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from _weakref import ref
+from types import FunctionType, MethodType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,3 +86,18 @@ def importer_of(code: CodeType) -> str | None:
             return name
         frame = frame.f_back
     return None
+
+
+def is_python(function: object) -> bool:
+    """Whether it is Python code that is called, whose frame will be seen."""
+    if isinstance(function, MethodType):
+        function = function.__func__
+    return isinstance(function, FunctionType)
+
+
+def raised_here(error: BaseException) -> bool:
+    """Whether the injector's own code raised this, and not a signal handler that interrupted it."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is None or at.tb_frame.f_code.co_filename.startswith(OWN_FOLDER)

@@ -36,8 +36,8 @@ from _weakref import ref
 from time import monotonic_ns
 
 from .charging import CALLEES, FIRST, LAST, NATIVE, NATIVE_CODE, Charging
-from .delayer import is_python, raised_here
 from .live import give_way
+from .naming import is_python, raised_here
 from .shadow import ENTRY, LINES, RESUME, Code, Frame, Thread, own_cpu_clock
 from .tracker import SIGNIFICANT_NS, WRAP
 

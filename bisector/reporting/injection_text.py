@@ -13,9 +13,10 @@ from bisector.nearest import names_beside, nearest
 from bisector.reach import work_elsewhere
 from bisector.reporting.page import Page
 from bisector.wording import counted, duration_ns, listed, visible
-from injector.ledger import ProcessRecord
 from injector.patterns import parse
 from injector.plan import Plan
+from injector.records import ProcessRecord
+from injector.tracker import FLOOR_NS
 
 MOST_TARGETS = 40
 MOST_PROCESSES = 20
@@ -67,6 +68,11 @@ def trouble(result: Injected, plan: Plan, command: Sequence[str], cwd: Path) -> 
     if not result.processes:
         return []
     found = [*_unmatched(result, plan, command, cwd), *_unplaced(result.processes)]
+    if plan.rules and plan.delay_ns < FLOOR_NS[0]:
+        found.append(
+            f"a delay of {duration_ns(plan.delay_ns)} is too short to be spun exactly: it is owed, "
+            f"and paid {duration_ns(FLOOR_NS[0])} at a time, so that it is right on average"
+        )
     errors = [error for record in result.processes for error in record.errors]
     for error in dict.fromkeys(errors):
         found.append(f"the injector reports: {error}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bisector.digest import digest
-from injector.ledger import Entry, ProcessRecord
+from injector.records import Entry, ProcessRecord
 
 S = 1_000_000_000
 MS = 1_000_000

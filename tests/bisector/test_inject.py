@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 
 from bisector.commands import inject
-from bisector.errors import UsageError
+from bisector.errors import RunDirectoryError, UsageError
 from bisector.nearest import names_beside, nearest
 from bisector.plan_by_hand import plan_by_hand
+from bisector.run_directory import RunDirectory
 from injector.plan import Dose, Plan, Site
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -356,3 +357,53 @@ def test_work_in_processes_that_nothing_attached_to_is_said(bench):
     assert done.returncode == 0
     said = b" ".join(done.stderr.split())
     assert b"% of the CPU time was used by processes that nothing attached to" in said
+
+
+def test_a_delay_below_what_can_be_spun_is_thinned_and_it_is_said(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text("def step(): pass\nfor _ in range(100): step()\n")
+    done, document = injected(tmp_path, script, "--targets", "__main__:step", "--delay", "100ns")
+    (target,) = document["targets"]
+    assert target["calls"] == 100
+    assert 1 <= target["delays"] <= 20
+    assert "too short to be spun exactly" in done.stderr
+
+
+def test_finer_targets_are_counted_with_their_kind(tmp_path):
+    script = tmp_path / "program.py"
+    script.write_text("import zlib\ndef step():\n    zlib.crc32(b'x')\nfor _ in range(5): step()\n")
+    options = ("--native", "--targets", "__main__:step", "--targets", "zlib:*")
+    lines = ("--lines", "--targets", "__main__:step@3") if sys.version_info >= (3, 12) else ()
+    _, document = injected(tmp_path, script, *options, *lines)
+    counted = {t["target"]: (t["kind"], t["calls"]) for t in document["targets"]}
+    expected = {"__main__:step": ("function", 5), "zlib:crc32": ("native", 5)}
+    assert counted == expected | ({"__main__:step@3": ("line", 5)} if lines else {})
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_what_belongs_to_somebody_else_is_refused(tmp_path):
+    plan = tmp_path / "plan.json"
+    plan.write_text(Plan().to_json())
+    os.chown(plan, 65534, 65534)
+    with pytest.raises(UsageError, match="belongs to another user"):
+        plan_of("--plan", str(plan))
+    folder = tmp_path / "run"
+    folder.mkdir()
+    os.chown(folder, 65534, 65534)
+    with pytest.raises(RunDirectoryError, match="belongs to another user"):
+        RunDirectory(folder)
+    assert not list(folder.iterdir())
+
+
+def injected(folder, script, *options):
+    """A run of a script by hand: the finished process, and its JSON document."""
+    out = folder / "out.json"
+    command = [sys.executable, "-m", "bisector", "inject", *options, "--json", str(out), "--"]
+    done = subprocess.run(
+        [*command, sys.executable, str(script)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done, json.loads(out.read_text())

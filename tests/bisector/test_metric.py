@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from bisector.metric import Metric, MetricError, MetricSpec, RunOutput, resolve
 from bisector.point import Point, time_on_the_way_ns
-from injector.ledger import Entry, ProcessRecord
+from injector.records import Entry, ProcessRecord
 
 
 def output(stdout="", stderr="", wall_s=2.0, records=()):

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from bisector.reach import is_runner, work_elsewhere
-from injector.ledger import Ledger, ProcessRecord, read_records
+from injector.ledger import Ledger
+from injector.records import ProcessRecord, read_records
 
 
 def process(cpu_s: float | None, *imports: str) -> ProcessRecord:

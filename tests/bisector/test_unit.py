@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bisector.unit import Count, NoUnit, find_unit
-from injector.ledger import Entry, ProcessRecord
+from injector.records import Entry, ProcessRecord
 
 LIBRARY = "/usr/lib/python3.13/asyncio/events.py"
 INSTALLED = "/venv/lib/python3.13/site-packages/framework/core.py"

@@ -9,8 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from injector.ledger import Entry, ProcessRecord, read_records
 from injector.plan import Plan
+from injector.records import Entry, ProcessRecord, read_records
 
 BOOTSTRAP = Path(__file__).parents[2] / "injector" / "bootstrap"
 

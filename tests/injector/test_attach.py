@@ -340,3 +340,16 @@ def test_the_injector_itself_is_never_a_target(attached: Attached, compiled: boo
     assert not [e for e in run.main.of("function") if "speedbump" in e.fields["target"]]
     run_files = {e.fields["file"] for e in run.main.of("function")}
     assert not [file for file in run_files if str(BOOTSTRAP.parent) in file]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_a_plan_of_somebody_else_s_is_not_followed(tmp_path: Path) -> None:
+    (tmp_path / "records").mkdir()
+    (tmp_path / "plan.json").write_text(Plan(rules=("*:*",)).to_json())
+    os.chown(tmp_path / "plan.json", 65534, 65534)
+    environment = os.environ | {"SPEEDBUMP_BISECT": str(tmp_path), "PYTHONPATH": str(BOOTSTRAP)}
+    done = subprocess.run(
+        [PYTHON, "-c", "print(1)"], env=environment, capture_output=True, text=True, check=True
+    )
+    assert (done.stdout, done.stderr) == ("1\n", "")
+    assert not list((tmp_path / "records").iterdir())

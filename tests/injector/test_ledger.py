@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from injector import ledger as ledger_module
-from injector.ledger import SPARE, WIDTH, Ledger, read_records
+from injector.ledger import SPARE, WIDTH, Ledger
+from injector.records import read_records
 
 
 def names_file(folder: Path) -> Path:
@@ -108,6 +110,27 @@ def test_a_full_ledger_says_so_once_and_counts_into_the_spare_slot(
     assert len(record.errors) == 1
     size = next(tmp_path.glob("*.counts")).stat().st_size
     assert size > SPARE * WIDTH * 8
+
+
+def test_a_full_disk_is_said_and_nothing_is_written_where_there_is_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ledger = Ledger(str(tmp_path), {})
+    first = [ledger.add("target", target=str(i)) for i in range(100)]
+
+    def full(*arguments: int) -> None:
+        raise OSError(errno.ENOSPC, "no space is left")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    more = [ledger.add("target", target=f"m{i}") for i in range(100)]
+    assert first == list(range(1, 101))
+    assert more[-50:] == [SPARE] * 50
+    (record,) = read_records(tmp_path)
+    assert len(record.of("target")) == 100 + sum(s != SPARE for s in more)
+    (said,) = record.errors
+    assert "the disk is full" in said
+    with pytest.raises(OSError, match="no space"):
+        ledger.child()
 
 
 def test_names_of_any_characters_survive(tmp_path: Path) -> None:

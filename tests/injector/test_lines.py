@@ -50,7 +50,7 @@ def test_a_delay_falls_before_each_time_it_runs(attached: Attached, compiled: bo
     run = attached(STEPS, Plan(rules=rules, lines=True, delay_ns=4e4, compiled=compiled))
     line = run.one("target", "__main__:step@8")
     assert (line["calls"], line["delays"]) == (25, 25)
-    assert line["delayed_ns"] == pytest.approx(25 * 4e4, rel=0.2)
+    assert 0.95 * 25 * 4e4 <= line["delayed_ns"] <= 25 * 4e4 + 10e6  # a busy machine overshoots
 
 
 @needs_lines
@@ -62,7 +62,7 @@ def test_a_plan_delays_a_line_at_its_places(attached: Attached, compiled: bool) 
     run = attached(STEPS, Plan(doses=doses, compiled=compiled))
     six, eight = run.one("target", "__main__:step@6"), run.one("target", "__main__:step@8")
     assert (six["calls"], eight["calls"], eight["delays"]) == (50, 25, 0)
-    assert six["delayed_ns"] == pytest.approx(50 * 3e4, rel=0.2)
+    assert 0.95 * 50 * 3e4 <= six["delayed_ns"] <= 50 * 3e4 + 10e6  # a busy machine overshoots
     assert not any(e.fields["target"] == "__main__:step" for e in run.main.of("target"))
 
 

@@ -154,7 +154,7 @@ def test_a_function_and_what_it_calls_are_two_targets(attached: Attached, compil
     pack, compress = run.one("target", "__main__:pack"), run.one("target", "zlib:compress")
     assert (pack["calls"], pack["delays"]) == (1, 1)
     assert (compress["calls"], compress["delays"]) == (12, 12)
-    assert compress["delayed_ns"] == pytest.approx(12 * 2e4, rel=0.2)
+    assert 0.95 * 12 * 2e4 <= compress["delayed_ns"] <= 12 * 2e4 + 10e6  # a busy machine overshoots
 
 
 @pytest.mark.process
@@ -204,7 +204,7 @@ def test_at_a_place_only_calls_of_the_one_that_is_meant_are_delayed(
     run = attached(PLACED, Plan(doses=doses, compiled=compiled))
     crc32 = run.one("target", "zlib:crc32")
     assert (crc32["calls"], crc32["delays"]) == (40, 40)
-    assert crc32["delayed_ns"] == pytest.approx(40 * 5e4, rel=0.2)
+    assert 0.95 * 40 * 5e4 <= crc32["delayed_ns"] <= 40 * 5e4 + 10e6  # a busy machine overshoots
     work = run.one("target", "__main__:work")
     assert (work["calls"], work["delays"]) == (80, 0)
 

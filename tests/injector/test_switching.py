@@ -15,8 +15,8 @@ from attached_runs import BOOTSTRAP, PYTHON
 
 from injector.control import Control
 from injector.follow import Follower, between, stems
-from injector.ledger import read_records
 from injector.plan import ByState, Dose, Plan, Site
+from injector.records import read_records
 
 pytestmark = pytest.mark.process
 
