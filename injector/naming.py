@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import sys
 from _weakref import ref
-from types import FunctionType, MethodType
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -88,11 +87,15 @@ def importer_of(code: CodeType) -> str | None:
     return None
 
 
-def is_python(function: object) -> bool:
+_FUNCTION: type = type(is_own)
+_METHOD: type = type(Seen().codes)
+"""As `types` has them, which a target need not import for this."""
+
+
+def is_python(function: Any) -> bool:
     """Whether it is Python code that is called, whose frame will be seen."""
-    if isinstance(function, MethodType):
-        function = function.__func__
-    return isinstance(function, FunctionType)
+    kind = type(function)
+    return kind is _FUNCTION or (kind is _METHOD and type(function.__func__) is _FUNCTION)
 
 
 def raised_here(error: BaseException) -> bool:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from attached_runs import BOOTSTRAP, PYTHON, Run, run_attached
+from attached_runs import BOOTSTRAP, PYTHON, Run, run_attached, version
 
 from injector.plan import Dose, Plan, Site
 
@@ -353,3 +355,62 @@ def test_a_plan_of_somebody_else_s_is_not_followed(tmp_path: Path) -> None:
     )
     assert (done.stdout, done.stderr) == ("1\n", "")
     assert not list((tmp_path / "records").iterdir())
+
+
+WORLD = """
+    import atexit, json, os, signal, sys, threading
+    def step(): pass
+    for _ in range(10): step()
+    print(json.dumps({
+        "path": sys.path, "argv": sys.argv, "flags": list(sys.flags), "environ": dict(os.environ),
+        "modules": sorted(sys.modules), "threads": [t.name for t in threading.enumerate()],
+        "signals": [str(signal.getsignal(s)) for s in sorted(signal.valid_signals())],
+        "hooks": [str(sys.excepthook), str(sys.unraisablehook), str(threading.excepthook)],
+        "profile": [str(sys.getprofile()), str(sys.gettrace())], "meta": len(sys.meta_path),
+        "limit": [sys.getrecursionlimit(), sys.getswitchinterval()],
+        "open": len(os.listdir("/proc/self/fd")), "code": sys.dont_write_bytecode,
+    }))
+    print("to standard error", file=sys.stderr)
+    atexit.register(print, "at the end")
+    sys.exit(7)
+"""
+
+
+@pytest.mark.parametrize("plan", [Plan(rules=("*:*",), native=True), Plan(mode="discover")])
+def test_the_program_finds_the_world_as_it_is_without_us(
+    attached: Attached, tmp_path: Path, plan: Plan, compiled: bool
+) -> None:
+    """But for one variable, a path entry in another, our own private modules, and what these need
+    of the standard library."""
+    with_us = attached(WORLD, replace(plan, compiled=compiled))
+    done = subprocess.run(
+        [PYTHON, str(tmp_path / "program.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (with_us.returncode, with_us.stderr) == (done.returncode, done.stderr)
+    ours, theirs = (out.splitlines() for out in (with_us.stdout, done.stdout))
+    assert (len(ours), ours[1:]) == (len(theirs), theirs[1:])
+    seen, expected = (json.loads(lines[0]) for lines in (ours, theirs))
+    assert seen["environ"].pop("SPEEDBUMP_BISECT")
+    entries = seen["environ"].pop("PYTHONPATH").split(os.pathsep)
+    assert entries[0] == str(BOOTSTRAP)
+    expected["environ"].pop("PYTHONPATH", None)
+    more = set(seen.pop("modules")) - set(expected.pop("modules"))
+    needed = {name for name in more if not name.startswith("_speedbump_injector")}
+    assert needed <= NEEDS | ALSO_NEEDS
+    # The names of what was seen and the counters stay open, the second as a map.
+    assert 0 <= seen.pop("open") - expected.pop("open") <= 2
+    if version() < (3, 12) and not compiled:
+        seen.pop("profile"), expected.pop("profile")
+    assert seen == expected
+
+
+NEEDS = {
+    *("__future__", "_json", "_struct", "_weakref", "mmap", "warnings"),
+    *("importlib", "importlib._bootstrap", "importlib._bootstrap_external"),
+}
+ALSO_NEEDS = {"_opcode", "_opcode_metadata", "opcode", "binascii", "types", "re", "enum"}
+"""Without the core, with native targets, or with rules."""
