@@ -19,6 +19,10 @@ Kind: TypeAlias = Literal["function", "native", "line"]
 Place: TypeAlias = tuple[str, int]
 """Kind of site and offset."""
 
+LEAST_CALL_S = 1e-6
+"""Native calls that take less, at a place, stay with the function that calls: a callback costs some
+50 ns, and what the interpreter loses by it as much again."""
+
 ONCE = ("entry", "return")
 """Sites that every call visits, if not always the same one."""
 
@@ -112,10 +116,16 @@ class Finer:
             owner.sites[place] = values
             if line is not None:
                 owner.lines[place] = line
-        elif values[_GIVEN_UP]:
+        elif values[_GIVEN_UP] or self._is_short(values):
             owner.add(values[_GIL:_GIVEN_UP])
+            owner.take_off(wide_ns + values[_VISITS] * self._overheads.get("site", 0.0))
         else:
             self._called(native, owner, place, values, wide_ns)
+
+    def _is_short(self, values: list[float]) -> bool:
+        """Whether calls there take so little that to be watched would cost as much."""
+        each_s = (values[_GIL] + values[_NOGIL]) / max(values[_VISITS], 1.0)
+        return each_s - self._overheads.get("site", 0.0) / 1e9 < LEAST_CALL_S
 
     def _called(
         self,
@@ -150,50 +160,52 @@ class Finer:
         """Those of native callables."""
         return list(self._pieces.values())
 
-    def lines(self, code: CountedCode) -> list[CountedCode]:
-        """Those of the lines of a function, which keeps what is of none."""
-        groups: dict[int, dict[Place, list[float]]] = {}
-        for place, values in self._sites_of_lines(code).items():
-            groups.setdefault(code.lines.get(place, 0), {})[place] = values
-        pieces = []
-        for line, sites in groups.items():
-            visits = sites.get(("line", line), [0.0])[_VISITS]
-            if not line or not visits:
-                continue  # its visits would not be counted
-            seconds = [sum(site[state] for site in sites.values()) for state in (1, 2, 3)]
-            pieces.append(
-                replace(
-                    code,
-                    target=f"{code.target}@{line}",
-                    calls=visits,
-                    raw_s=seconds[0],
-                    seconds=seconds,
-                    kind="line",
-                    of=code.target,
-                    sites=sites,
-                    lines={},
-                    watching_s=0.0,
-                )
-            )
-            for place in sites:
-                del code.sites[place]
-            for state, spent_s in enumerate(seconds):
-                code.seconds[state] = max(code.seconds[state] - spent_s, 0.0)
-        return pieces
 
-    def _sites_of_lines(self, code: CountedCode) -> dict[Place, list[float]]:
-        """The sites of code whose lines are told, scaled; events are as many as lines are short, so
-        each is relieved of its own."""
-        if not any(at == "line" for at, _ in code.sites):
-            return {}
-        relieved = replace(code, sites={})
-        for place, values in code.sites.items():
-            ns = self._overheads.get("site", 0.0) * (2.0 if values[_NATIVE] else 1.0)
-            if place[0] == "call" and not values[_NATIVE]:
-                ns += self._overheads.get("caller", 0.0)
-            gil_s = max(values[_GIL] - values[_VISITS] * ns / 1e9, 0.1 * values[_GIL])
-            relieved.sites[place] = [values[_VISITS], gil_s, *values[_NOGIL:]]
-        return scaled_sites(relieved)
+def lines_of(code: CountedCode, overheads: Mapping[str, float]) -> list[CountedCode]:
+    """The lines of a function, which keeps what is of none; empty where lines were not told."""
+    groups: dict[int, dict[Place, list[float]]] = {}
+    for place, values in _sites_of_lines(code, overheads).items():
+        groups.setdefault(code.lines.get(place, 0), {})[place] = values
+    pieces = []
+    for line, sites in groups.items():
+        visits = sites.get(("line", line), [0.0])[_VISITS]
+        if not line or not visits:
+            continue  # its visits would not be counted
+        seconds = [sum(site[state] for site in sites.values()) for state in (1, 2, 3)]
+        pieces.append(
+            replace(
+                code,
+                target=f"{code.target}@{line}",
+                calls=visits,
+                raw_s=seconds[0],
+                seconds=seconds,
+                kind="line",
+                of=code.target,
+                sites=sites,
+                lines={},
+                watching_s=0.0,
+            )
+        )
+        for place in sites:
+            del code.sites[place]
+        for state, spent_s in enumerate(seconds):
+            code.seconds[state] = max(code.seconds[state] - spent_s, 0.0)
+    return pieces
+
+
+def _sites_of_lines(code: CountedCode, overheads: Mapping[str, float]) -> dict[Place, list[float]]:
+    """The sites of code whose lines are told, scaled; events are as many as lines are short, so
+    each is relieved of its own."""
+    if not any(at == "line" for at, _ in code.sites):
+        return {}
+    relieved = replace(code, sites={})
+    for place, values in code.sites.items():
+        ns = overheads.get("site", 0.0) * (2.0 if values[_NATIVE] else 1.0)
+        if place[0] == "call" and not values[_NATIVE]:
+            ns += overheads.get("caller", 0.0)
+        gil_s = max(values[_GIL] - values[_VISITS] * ns / 1e9, 0.1 * values[_GIL])
+        relieved.sites[place] = [values[_VISITS], gil_s, *values[_NOGIL:]]
+    return scaled_sites(relieved)
 
 
 def scaled_sites(code: CountedCode) -> dict[Place, list[float]]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bisector.counted import CountedCode, Finer, counted_code, scaled_sites
+from bisector.counted import CountedCode, Finer, counted_code, lines_of, scaled_sites
 from bisector.discovery import CodeProfile, Discovery, Function, SiteProfile
 from injector.records import Entry, ProcessRecord
 
@@ -23,6 +23,10 @@ LONGEST_UNCUT_S = 50e-3
 
 REPEATED_SHARE = 0.2
 """Repeated code with less than this share of all own time does not say when the work was done."""
+
+LEAST_SPLIT = 0.03
+"""Share of the time per unit that a function must hold to be split into its lines. What holds less
+does not get an entry of its own, nor would its lines."""
 
 REPEATED = 8
 """Code called at least this often says when the steady work began and ended."""
@@ -85,8 +89,7 @@ def digest(
             owner = by_slot.get(entry.fields["function"])
             if owner is not None:
                 finer.add(owner, entry)
-        lines = [piece for code in by_slot.values() for piece in finer.lines(code)]
-        found = [*by_slot.values(), *finer.natives(), *lines]
+        found = [*by_slot.values(), *finer.natives()]
         codes += found
         ends |= {id(code): end_ns for code in found}
         targets = {slot: code.target for slot, code in by_slot.items()}
@@ -108,6 +111,7 @@ def digest(
         start_s, end_s = _steady(codes, max(ends.values(), default=0))
         shares = [_share(code, ends[id(code)], start_s, end_s) for code in codes]
     units = 1.0 if whole_run_is_unit else max((end_s - start_s) / time_per_unit_s, 1e-9)
+    _split_into_lines(codes, shares, LEAST_SPLIT * time_per_unit_s * units, overheads)
     threads = [thread for record in records for thread in record.of("thread")]
     inside_s = sum(thread["inside_ns"] for thread in threads) / 1e9
     header = records[0].header if records else {}
@@ -130,6 +134,20 @@ def digest(
         compiled=bool(header.get("compiled", False)),
         warnings=tuple(warnings),
     )
+
+
+def _split_into_lines(
+    codes: list[CountedCode], shares: list[float], least_s: float, overheads: dict[str, float]
+) -> None:
+    """Split functions of this much own time, where lines were told."""
+    own_s: dict[str, float] = {}
+    for code, share in zip(codes, shares, strict=True):
+        own_s[code.target] = own_s.get(code.target, 0.0) + share * sum(code.seconds)
+    for code, share in list(zip(codes, shares, strict=True)):
+        if own_s[code.target] >= least_s:
+            pieces = lines_of(code, overheads)
+            codes += pieces
+            shares += [share] * len(pieces)
 
 
 def _without_back_edges(codes: list[CountedCode]) -> dict[str, str]:

@@ -90,12 +90,12 @@ class Charging:
                     (frame.callee or frame.call).native_ns += cpu
             elif here.armed or wait < SIGNIFICANT_NS:
                 wait = 0
-        if frame.callee is not None:
+        if frame.callee is not None:  # the waiting is its caller's
             if self._open_ns <= now < self._close_ns:
-                self._count(frame.callee.base, gil, nogil, wait)
-                self._count(frame.callee.native, gil, nogil, wait)
-                self._count_thread(thread, gil, nogil, wait)
-            return wall
+                self._count(frame.callee.base, gil, nogil, 0)
+                self._count(frame.callee.native, gil, nogil, 0)
+                self._count_thread(thread, gil, nogil, 0)
+            gil = nogil = 0
         frame.own += gil + nogil + wait
         if here.armed:
             frame.pend_gil += gil

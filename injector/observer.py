@@ -11,7 +11,8 @@ having been CPU. The rest is *waiting* if a native call was running; in pure Pyt
 or the processor that was missing, and is dropped. In code that is not armed nobody knows, and it
 counts as waiting. CPU in a native call counts as ``nogil`` where `released` said so, also what was
 counted as ``gil`` before it did; what such a call lacked, up to the switch interval, was the GIL on
-its way back, and is dropped too.
+its way back, and is dropped too. Where native callables are targets, their CPU time is theirs; the
+waiting in them stays their caller's, since what it waits for, and since when, is in its code.
 
 **Arming.** Code with 20 µs of own time in one activation, and 1 µs on the average of all so far (so
 that one preempted call of a tiny function does not count), is armed: CALL and JUMP are switched on

@@ -163,7 +163,7 @@ def _as_table(page: Page, found: Sequence[Sensitive], fixed_ns: float | None, wh
         ("target", "gain", "own CPU", "own wait", "calls", "slowed by", "effect", "κ", "shape"),
         (
             (
-                visible(f.target) + (f" ({counted(f.functions, 'function')})" * _many(f)),
+                visible(f.target) + (f" ({_counted_members(f)})" * _many(f)),
                 percent_with_interval(f.estimated_gain),
                 duration_ns(f.own_cpu_ns_per_unit),
                 duration_ns(f.own_wait_ns_per_unit),
@@ -191,10 +191,15 @@ def _as_paragraph(
         own += f", {duration_ns(finding.own_wait_ns_per_unit)} waiting"
     if waits(finding):
         own += " (it waits)"
-    of = f"{counted(finding.functions, 'function')} · " * _many(finding)
+    of = f"{_counted_members(finding)} · " * _many(finding)
     calls = f"{number(finding.calls_per_unit)} calls per {unit}"
     page.prose(f"{of}own time {own} · {calls}", indent=indent)
     page.prose(_response(finding, unit, fixed_ns, what), indent=indent)
+
+
+def _counted_members(finding: Sensitive) -> str:
+    word = "line" if all("@" in member for member in finding.members) else "function"
+    return counted(finding.functions, word)
 
 
 def _many(finding: Sensitive) -> int:

@@ -86,15 +86,21 @@ charge_wait(struct observer *self, struct thread *thread, struct frame *frame, i
     frame->anchor = NOWHERE;
 }
 
-/* Own time of a native callable: all of it goes to the place where it is called. */
-static void
-charge_callee(struct observer *self, const struct thread *thread, const struct site *callee, struct times times)
+/* CPU time of a native callable goes to the place where it is called. What is left is the waiting,
+ * which is its caller's: what that waits for, and since when, is in its code. */
+static struct times
+charge_callee(struct observer *self, const struct thread *thread, const struct site *callee,
+              struct times times, int64_t now)
 {
-    uint64_t *counters = counters_of(self, callee->slot);
-    count(self, thread, callee->native, times);
-    counters[GIL_NS] += (uint64_t)times.gil;
-    counters[NOGIL_NS] += (uint64_t)times.nogil;
-    counters[WAIT_NS] += (uint64_t)times.wait;
+    struct times left = {0, 0, times.wait};
+    if (counting(self, now)) {
+        uint64_t *counters = counters_of(self, callee->slot);
+        times.wait = 0;
+        count(self, thread, callee->native, times);
+        counters[GIL_NS] += (uint64_t)times.gil;
+        counters[NOGIL_NS] += (uint64_t)times.nogil;
+    }
+    return left;
 }
 
 /* Arm code that is worth it: see the rules. */
@@ -144,10 +150,7 @@ segment_close(struct observer *self, struct thread *thread, struct frame *frame,
         times = classify(self, thread, frame, wall, now);
     }
     if (unlikely(frame->callee != NULL)) {
-        if (counting(self, now)) {
-            charge_callee(self, thread, frame->callee, times);
-        }
-        return wall;
+        times = charge_callee(self, thread, frame->callee, times, now);
     }
     frame->own_ns += times.gil + times.nogil + times.wait;
     if (counting(self, now)) {

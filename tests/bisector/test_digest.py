@@ -178,9 +178,17 @@ def test_a_native_call_too_dense_to_be_watched_stays_its_caller_s() -> None:
     f = function(1, "m:f", 10, 10 * MS, 0, S)
     compress = native(2, "builtins:len", 1024, 1 * MS, 0, S)
     given_up = called(site(4, "call", 4, 1024, 1 * MS, 0, 0, 1, 0), 2)
-    functions = made(process(f, compress, given_up), unit_s=2.0, whole_run_is_unit=True)
+    short = called(site(5, "call", 8, 1000, 1 * MS // 2), 2)
+    functions = made(process(f, compress, given_up, short), unit_s=2.0, whole_run_is_unit=True)
     assert "builtins:len" not in functions
-    assert functions["m:f"].gil_s == pytest.approx(11e-3)
+    assert functions["m:f"].gil_s == pytest.approx(11.5e-3)
+
+
+def test_a_function_that_holds_little_is_not_split_into_its_lines() -> None:
+    f = function(1, "m:f", 10, 50 * MS, 0, S)
+    line = with_line(site(3, "line", 5, 10, 50 * MS), 5)
+    assert "m:f@5" in made(process(f, line), unit_s=1.0, whole_run_is_unit=True)
+    assert "m:f@5" not in made(process(f, line), unit_s=3.0, whole_run_is_unit=True)
 
 
 def with_line(entry: Entry, line: int | None) -> Entry:
@@ -197,7 +205,7 @@ def test_lines_are_targets_with_what_was_spent_in_them() -> None:
         with_line(site(6, "line", 7, 10, 0, 0, 40 * MS), 7),
         with_line(site(7, "return", 44, 10, 20 * MS), 9),
     ]
-    functions = made(process(f, *sites), unit_s=2.0, whole_run_is_unit=True)
+    functions = made(process(f, *sites), unit_s=1.0, whole_run_is_unit=True)
     own = {t: (f.kind, f.line, f.calls, round(f.own_s, 6)) for t, f in functions.items()}
     assert own == {
         "m:f": ("function", 1, 10, 0.02),  # what lies in a line that was never begun
