@@ -110,6 +110,8 @@ class Finer:
         line = entry.fields.get("line")
         wide_ns = values[_VISITS] * _large_offsets(*place, bool(values[_NATIVE]))
         wide_ns *= self._overheads.get("wide", 0.0)
+        if place[0] == "line":
+            wide_ns += values[_VISITS] * _more_for_a_line(self._overheads)
         native = self._natives.get(entry.fields.get("native", 0))
         if native is None:
             owner.take_off(wide_ns)
@@ -203,9 +205,17 @@ def _sites_of_lines(code: CountedCode, overheads: Mapping[str, float]) -> dict[P
         ns = overheads.get("site", 0.0) * (2.0 if values[_NATIVE] else 1.0)
         if place[0] == "call" and not values[_NATIVE]:
             ns += overheads.get("caller", 0.0)
+        if place[0] == "line":
+            ns += _more_for_a_line(overheads)
         gil_s = max(values[_GIL] - values[_VISITS] * ns / 1e9, 0.1 * values[_GIL])
         relieved.sites[place] = [values[_VISITS], gil_s, *values[_NOGIL:]]
     return scaled_sites(relieved)
+
+
+def _more_for_a_line(overheads: Mapping[str, float]) -> float:
+    """What it costs to be told of one, beyond what any event in own time does."""
+    site_ns = overheads.get("site", 0.0)
+    return overheads.get("line", site_ns) - site_ns
 
 
 def scaled_sites(code: CountedCode) -> dict[Place, list[float]]:

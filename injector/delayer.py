@@ -67,7 +67,8 @@ class Delayer:
         self._on_error = on_error
         self._disable = disable
         self._open_ns, self._close_ns = window
-        self._entry_ns, self._site_ns, self._wide_ns, self._pay_ns = event_ns
+        self._entry_ns, self._site_ns, self._wide_ns, self._pay_ns, *line_ns = event_ns
+        self._line_ns = line_ns[0] if line_ns else self._site_ns
         self.inside_ns: int | None = None
         """What of ``event_ns`` the tracker's clock sees: where it is known, a callback is counted
         as the rest and what it takes this time. In Python it is not always the same, and a delay
@@ -144,7 +145,8 @@ class Delayer:
             if not is_python(function):
                 number = self._call_native(function, offset, since)
             if there and target.delayed and self._in_window():
-                idle = self._visit_all(target, there, number, offset > SMALL_INT, since)
+                event_ns = self._site_ns + (offset > SMALL_INT) * self._wide_ns
+                idle = self._visit_all(target, there, number, event_ns, since)
                 return self._disable if idle and not self._everywhere else None
         except Exception as error:
             self._failed(error)
@@ -159,7 +161,8 @@ class Delayer:
             if known is None or known[1] is None or there is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                idle = self._visit_all(known[1], there, 0, line > SMALL_INT, since)
+                event_ns = self._line_ns + (line > SMALL_INT) * self._wide_ns
+                idle = self._visit_all(known[1], there, 0, event_ns, since)
                 return self._disable if idle else None
         except Exception as error:
             self._failed(error)
@@ -224,7 +227,8 @@ class Delayer:
             if there is None:
                 return self._disable
             if known[1].delayed and self._in_window():
-                idle = self._visit_all(known[1], there, 0, (offset > SMALL_INT) + wide, since)
+                event_ns = self._site_ns + ((offset > SMALL_INT) + wide) * self._wide_ns
+                idle = self._visit_all(known[1], there, 0, event_ns, since)
                 return self._disable if idle else None
         except Exception as error:
             self._failed(error)
@@ -307,11 +311,10 @@ class Delayer:
         return number
 
     def _visit_all(
-        self, target: Target, there: Sequence[Site], number: int, wide: int, since: int
+        self, target: Target, there: Sequence[Site], number: int, event_ns: int, since: int
     ) -> bool:
         """All visits of a place that are for a call of the native callable, or for any. Returns
         whether it is of no use while other parts of the code are delayed."""
-        event_ns = self._site_ns + wide * self._wide_ns
         for visit, part, counts in there:
             if part.native in (0, number):
                 self._counters[part.base] += counts and part.delayed

@@ -81,7 +81,8 @@ class Doses:
         entry, site, wide, pay = (
             round(costs.get(kind, 0)) for kind in ("entry", "site", "wide", "pay")
         )
-        self.event_ns: EventNs = (entry, site, wide, pay)
+        line = round(costs.get("line", site))
+        self.event_ns: EventNs = (entry, site, wide, pay, line)
         """Whole ns of one callback, as `injector.tracker.Delayer` wants them."""
         self._slots: dict[tuple[str, str, int, str], int] = {}
 

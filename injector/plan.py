@@ -81,7 +81,7 @@ class Plan:
     (``time.monotonic_ns`` of the launch), in which delays are active and calls are counted;
     ``duration_ms`` None is no end. ``progress`` is the ``module:qualname`` whose calls are the
     progress point, and ``begins`` one whose calls begin what that ends, for latencies: counted as a
-    progress point as well. ``event_ns`` is what one callback costs by itself (entry, site;
+    progress point as well. ``event_ns`` is what one callback costs by itself (entry, site, line;
     wide: more for each large offset): it is part of the delivered dose and is counted as such
     (inside: what of it the Python twin's clock sees). ``sites``: whether to discover also where in
     a function its time is spent; without, only how much is, and no code is slowed by finding out.

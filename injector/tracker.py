@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .plan import ByState
 
     Window: TypeAlias = tuple[int, int]
-    EventNs: TypeAlias = tuple[int, int, int, int]
+    EventNs: TypeAlias = tuple[int, int, int, int] | tuple[int, int, int, int, int]
     Visit: TypeAlias = tuple[float, float, float, float]
     """The delays at a site: ns to add to the debts at a dose of 1, in the order of `STATES`, and a
     share. What the callback costs is taken off ``gil`` when it comes, never below zero. With a
@@ -99,14 +99,14 @@ class Delayer(Protocol):
     ``native(callable)`` says what a native callable is; None: they are no targets. With
     ``everywhere`` every call in any code is looked at, else only those at sites.
 
-    ``event_ns`` is ``(entry, site, wide, pay)``: what one callback costs, whole ns, and what one
-    payment does beyond what it spends. Every callback of a
-    target inside the window (start and resume: entry; at a site: site; and wide for each offset
-    above `SMALL_INT`, which the interpreter makes anew each time) adds it to ``gil_ns`` and
-    ``delayed_ns``, whether or not it carries a delay; but the entry of a progress point, which is
-    watched in any case, adds nothing. `start` counts the call; at a progress point
-    it notes when it came, the CPU time of the process, and that of the thread without delays, and
-    copies the counters in use where a still is wanted (`injector.ledger`).
+    ``event_ns`` is ``(entry, site, wide, pay[, line])``: what one callback costs, whole ns (at
+    a line ``line``, where that is given), and what one payment does beyond what it spends.
+    Every callback of a target inside the window (start and resume: entry; at a site: site; and
+    wide for each offset above `SMALL_INT`, which the interpreter makes anew each time) adds it
+    to ``gil_ns`` and ``delayed_ns``, whether or not it carries a delay; but the entry of a
+    progress point, which is watched in any case, adds nothing. `start` counts the call; at a
+    progress point it notes when it came, the CPU time of the process, and that of the thread
+    without delays, and copies the counters in use where a still is wanted (`injector.ledger`).
 
     A visit, for each state with ns: ``debt[thread][state] += ns * dose[state]`` (for ``gil``
     less ``event_ns``); when the debt is at least the floor (or ``fixed`` and positive) all of

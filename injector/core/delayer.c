@@ -154,18 +154,20 @@ init(PyObject *object, PyObject *args, PyObject *kwargs)
     static char *names[] = {"counters", "resolve",  "on_error", "disable",   "window",
                             "event_ns", "native", "everywhere", NULL};
     struct delayer *self = (struct delayer *)object;
-    PyObject *counters, *resolve, *on_error, *disable, *window, *native = Py_None;
-    long long entry_ns, site_ns, wide_ns, pay_ns;
+    PyObject *counters, *resolve, *on_error, *disable, *window, *event_ns, *native = Py_None;
+    long long entry_ns, site_ns, wide_ns, pay_ns, line_ns = -1;
     int everywhere = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO(LLLL)|Op:Delayer", names, &counters, &resolve,
-                                     &on_error, &disable, &window, &entry_ns, &site_ns, &wide_ns,
-                                     &pay_ns, &native, &everywhere)
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOO!|Op:Delayer", names, &counters, &resolve,
+                                     &on_error, &disable, &window, &PyTuple_Type, &event_ns, &native,
+                                     &everywhere)
+        || !PyArg_ParseTuple(event_ns, "LLLL|L", &entry_ns, &site_ns, &wide_ns, &pay_ns, &line_ns)
         || window_read(&self->window, window) < 0 || counters_hold(&self->counters, counters) < 0) {
         return -1;
     }
     self->entry_ns = entry_ns > 0 ? entry_ns : 0;
     self->pay_ns = pay_ns > 0 ? pay_ns : 0;
     self->site_ns = site_ns > 0 ? site_ns : 0;
+    self->line_ns = line_ns >= 0 ? line_ns : self->site_ns;
     self->wide_ns = wide_ns > 0 ? wide_ns : 0;
     self->serial = record_serial();
     self->debtors = self->serial;

@@ -57,7 +57,7 @@ struct delayer {
     struct natives natives; /* by number, or by a target of their own: those are delayed everywhere */
     int everywhere;      /* whether there are such, and every call is looked at */
     int with_sites;      /* targets that are slowed and have sites; those gone still count */
-    int64_t entry_ns, site_ns; /* what one callback costs, */
+    int64_t entry_ns, site_ns, line_ns; /* what one callback costs, */
     int64_t wide_ns;           /* and each number that had to be made for it, */
     int64_t pay_ns;            /* and a payment beyond what it spends */
     int64_t lowest, highest;   /* slots in use: what a still copies; lowest 0: none */

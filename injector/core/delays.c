@@ -278,12 +278,12 @@ is_idle(const struct target *target, const struct visit *visit)
 
 /* All visits of a place that are for a call of the native callable ``number``, or for any. */
 static enum answer
-visit_all(struct delayer *self, struct target *target, const struct visit *visit, int64_t number, int wide)
+visit_all(struct delayer *self, struct target *target, const struct visit *visit, int64_t number,
+          int64_t event_ns)
 {
     if (!target->is_delayed || !window_is_open(&self->window)) {
         return KEEP;
     }
-    int64_t event_ns = self->site_ns + wide * self->wide_ns;
     if (likely(visit->next == 0 && target->parts[visit->part].native == 0
                && target->parts[visit->part].is_delayed)) {
         visited(self, target, visit, event_ns);
@@ -313,7 +313,7 @@ delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset, int wide)
     if (site == NULL) {
         return DISABLE;
     }
-    return visit_all(self, target, site, 0, wide);
+    return visit_all(self, target, site, 0, self->site_ns + wide * self->wide_ns);
 }
 
 enum answer
@@ -327,7 +327,7 @@ delayer_line(struct delayer *self, PyObject *code, Py_ssize_t line)
     if (site == NULL) {
         return DISABLE;
     }
-    return visit_all(self, target, site, 0, line > 256);
+    return visit_all(self, target, site, 0, self->line_ns + (line > 256) * self->wide_ns);
 }
 
 /* What is called, where it is native: its number, or the target that it is wherever it is called (a
@@ -360,24 +360,25 @@ delayer_call(struct delayer *self, PyObject *code, Py_ssize_t offset, PyObject *
     if (site == NULL && !self->everywhere) {
         return DISABLE;
     }
+    int64_t event_ns = self->site_ns + wide * self->wide_ns;
     if (self->everywhere || target->has_natives) {
         target->record.references++;
         enum answer answer = find_native(self, callable, &native);
         if (native.record != NULL) {
             struct target *other = (struct target *)native.record;
             if (other->parts[0].is_delayed && window_is_open(&self->window)) {
-                called(self, other, self->site_ns + wide * self->wide_ns);
+                called(self, other, event_ns);
             }
             record_drop(native.record);
         }
         if (site != NULL && answer == KEEP) {
-            answer = visit_all(self, target, site, native.number, wide);
+            answer = visit_all(self, target, site, native.number, event_ns);
             answer = answer == DISABLE && self->everywhere ? KEEP : answer;
         }
         record_drop(&target->record);
         return answer;
     }
-    return visit_all(self, target, site, 0, wide);
+    return visit_all(self, target, site, 0, event_ns);
 }
 
 /* ---- switching ------------------------------------------------------------------------------ */

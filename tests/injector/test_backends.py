@@ -135,8 +135,8 @@ def test_calibration_says_what_a_callback_costs(option: list[str]) -> None:
     assert said["reason"]
     assert 1 < said["event_ns"]["entry"] < 50_000
     assert 0 < said["event_ns"]["site"] < 50_000
-    assert set(said["discover_ns"]) == {"callee", "caller", "site", "wide"}
-    assert set(said["event_ns"]) == {"entry", "site", "wide", "inside", "pay"}
+    assert set(said["discover_ns"]) == {"callee", "caller", "site", "line", "wide"}
+    assert set(said["event_ns"]) == {"entry", "site", "line", "wide", "inside", "pay"}
     assert all(0 <= cost < 50_000 for cost in said["discover_ns"].values())
     if option:
         assert not said["compiled"]
