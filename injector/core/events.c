@@ -92,7 +92,7 @@ pass(struct observer *self, struct thread *thread, struct frame *frame, const ch
     return site;
 }
 
-/* The same for a line. */
+/* The same for a line; NULL also for one that is not where code has its lines. */
 static struct site *
 pass_line(struct observer *self, struct thread *thread, struct frame *frame, int32_t line, int64_t now)
 {
@@ -413,6 +413,8 @@ observer_line(struct observer *self, PyObject *code, int32_t line)
         segment_charge(self, frame, frame->line, now);
     }
     frame->line = pass_line(self, thread, frame, line, now);
-    frame_anchor(frame, LINES - line);
+    if (frame->line != NULL) {
+        frame_anchor(frame, LINES - line);
+    }
     return done(thread, now, KEEP);
 }

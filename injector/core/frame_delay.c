@@ -3,8 +3,8 @@
  * entry, resume, return and yield are before and after the evaluation. A call site of a dosed frame
  * is visited when a Python callee of it begins and the frame stands there. Whether a site calls
  * native code instead is not known beforehand: until Python callees have been seen at all of them,
- * the frame is listened to; so it is where native callables are targets. The calls that native code makes belong to the site of the native call and
- * are no visits.
+ * the frame is listened to; so it is where native callables are targets. The calls that native code
+ * makes belong to the site of the native call and are no visits.
  */
 #include "frame_eval.h"
 
