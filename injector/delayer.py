@@ -14,7 +14,7 @@ from time import monotonic_ns, process_time_ns, thread_time_ns
 from . import spin
 from .debts import Debts
 from .live import give_way
-from .naming import is_python, raised_here
+from .naming import is_python, known_by_id, raised_here
 from .parts import Part, Target
 from .tracker import FLOOR_NS, PROGRESS_CPU_NS, SIGNIFICANT_NS, SMALL_INT, WRAP
 from .waits import follows
@@ -242,9 +242,7 @@ class Delayer:
                 self._use(part.base)
             self._use(target.progress)
         key = id(code)
-        # The code must not be kept alive by being known, and its id not outlive it.
-        forget = self._targets.pop
-        known = (ref(code, lambda _: forget(key, None) and None), target)
+        known = (known_by_id(code, self._targets), target)
         return self._targets.setdefault(key, known)[1]
 
     def _use(self, slot: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import sys
+from _functools import partial  # type: ignore[import-not-found]
 from _weakref import ref
 
 TYPE_CHECKING = False
@@ -49,6 +50,12 @@ def running_in(code: CodeType, globals_: dict[str, Any] | None) -> str:
     return module_of(globals_)
 
 
+def known_by_id(code: CodeType, known: dict[int, Any]) -> ref[CodeType]:
+    """A reference for what is known of code under its id: that must not keep the code alive, nor
+    outlive it. No Python runs when it goes, which a tracer of the program's would see."""
+    return ref(code, partial(known.pop, id(code)))
+
+
 class Seen:
     """Code that has run, with its module: for finding it again when it does not run right now."""
 
@@ -61,9 +68,8 @@ class Seen:
         if known is not None:
             return known[1]
         module = running_in(code, globals_)
-        key, forget = id(code), self._modules.pop
-        # The code must not be kept alive by being known, and its id not outlive it.
-        self._modules[key] = (ref(code, lambda _: forget(key, None) and None), module)
+        key = id(code)
+        self._modules[key] = (known_by_id(code, self._modules), module)
         return module
 
     def codes(self) -> list[CodeType]:

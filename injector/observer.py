@@ -38,7 +38,7 @@ from time import monotonic_ns
 
 from .charging import CALLEES, FIRST, LAST, NATIVE, NATIVE_CODE, Charging
 from .live import give_way
-from .naming import is_python, raised_here
+from .naming import is_python, known_by_id, raised_here
 from .shadow import ENTRY, LINES, RESUME, Code, Frame, Thread, own_cpu_clock
 from .tracker import SIGNIFICANT_NS, WRAP
 
@@ -297,9 +297,7 @@ class Observer(Charging):
     def _meet(self, code: CodeType) -> Code | None:
         spec = self._resolve(code, None)
         key = id(code)
-        # The code must not be kept alive by being known, and its id not outlive it.
-        forget = self._codes.pop
-        reference = ref(code, lambda _: forget(key, None) and None)
+        reference = known_by_id(code, self._codes)
         here = None if spec is None else Code(spec, reference)
         here = self._codes.setdefault(key, (reference, here))[1]
         if here is not None and here.armed:

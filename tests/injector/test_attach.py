@@ -409,7 +409,7 @@ def test_the_program_finds_the_world_as_it_is_without_us(
 
 
 NEEDS = {
-    *("__future__", "_json", "_struct", "_weakref", "mmap", "warnings"),
+    *("__future__", "_functools", "_json", "_struct", "_weakref", "mmap", "warnings"),
     *("importlib", "importlib._bootstrap", "importlib._bootstrap_external"),
 }
 ALSO_NEEDS = {"_opcode", "_opcode_metadata", "opcode", "binascii", "types", "re", "enum"}

@@ -86,6 +86,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return next(folder.glob("*.whl"))
 
 
+@pytest.mark.crowd
 @pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_both_are_installed_work_and_are_uninstalled(
     tmp_path: Path, wheel: Path, first: str

@@ -6,6 +6,7 @@ import os
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
@@ -151,7 +152,7 @@ def test_pyperf_hands_its_environment_on_if_told_to(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("core", ["ctrace", "sysmon"])
-def test_coverage_beside_us(tmp_path: Path, core: str) -> None:
+def test_coverage_beside_us(tmp_path: Path, core: str, compiled: bool) -> None:
     """Both count what they would count alone."""
     needs("coverage")
     if core == "sysmon" and version() < (3, 12):
@@ -162,7 +163,8 @@ def test_coverage_beside_us(tmp_path: Path, core: str) -> None:
         "for n in range(40):\n    step(n)\n"
     )
     env = {"COVERAGE_CORE": core}
-    run = run_attached(tmp_path, ["-m", "coverage", "run", str(script)], STEP, env)
+    plan = replace(STEP, compiled=compiled)
+    run = run_attached(tmp_path, ["-m", "coverage", "run", str(script)], plan, env)
     assert calls(run) == 40
     report = [PYTHON, "-m", "coverage", "report", "-m"]
     said = subprocess.run(report, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
@@ -196,6 +198,7 @@ def test_a_debugger_s_trace_function_beside_us(attached: Attached, compiled: boo
 # -- many processes -------------------------------------------------------------------------------
 
 
+@pytest.mark.crowd
 def test_64_processes_that_start_at_once(attached: Attached) -> None:
     source = """
         import subprocess, sys
@@ -213,6 +216,7 @@ def test_64_processes_that_start_at_once(attached: Attached) -> None:
     assert calls(run) == 640
 
 
+@pytest.mark.crowd
 def test_a_thousand_processes_one_after_another(attached: Attached) -> None:
     source = """
         import os
