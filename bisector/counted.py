@@ -20,8 +20,8 @@ Place: TypeAlias = tuple[str, int]
 """Kind of site and offset."""
 
 LEAST_CALL_S = 1e-6
-"""Native calls that take less, at a place, stay with the function that calls: a callback costs some
-50 ns, and what the interpreter loses by it as much again."""
+"""Native calls that take less, at a place, stay with the function that calls: a callback would be a
+dose by itself, and the interpreter's fast path for the call is lost as well."""
 
 ONCE = ("entry", "return")
 """Sites that every call visits, if not always the same one."""

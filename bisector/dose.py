@@ -205,26 +205,29 @@ def doses_of(function: Function, dose: float, *, callback_s: float = 0.0) -> lis
 
     ``callback_s``: what a callback costs.
     """
-    made = []
-    for code in function.codes:
-        placed = placed_in(code, LONGEST_S, callback_s)
-        slowed = code.slowed if needs_native_calls(placed) else 0.0
-        sites = _sites(placed, dose, slowed)
-        if sites:
-            made.append(_dose(function, code, sites))
-    return made
+    return [
+        _dose(function, code, sites)
+        for code, placed, slowed in _placed(function, LONGEST_S, callback_s)
+        if (sites := _sites(placed, dose, slowed))
+    ]
 
 
 def _whole_doses(
     function: Function, longest_s: float, callback_s: float
 ) -> Iterator[tuple[Dose, float]]:
     """Its delays at a dose of 1, each with the dose that seeing native calls is by itself."""
+    for code, placed, slowed in _placed(function, longest_s, callback_s):
+        if sites := _sites(placed, 1.0):
+            yield _dose(function, code, sites), max(slowed, 0.0)
+
+
+def _placed(
+    function: Function, longest_s: float, callback_s: float
+) -> Iterator[tuple[CodeProfile, Placed, float]]:
+    """Where its delays go in each code object, and what watching these places adds by itself."""
     for code in function.codes:
         placed = placed_in(code, longest_s, callback_s)
-        sites = _sites(placed, 1.0)
-        if sites:
-            watching = max(code.slowed, 0.0) if needs_native_calls(placed) else 0.0
-            yield _dose(function, code, sites), watching
+        yield code, placed, code.slowed if needs_native_calls(placed) else 0.0
 
 
 def callbacks_of(function: Function, callback_s: float = 0.0) -> float:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from types import CodeType
     from typing import Any
 
-    from .backends.contract import Backend
+    from .backends.contract import Backend, SiteFields
     from .control import Control
     from .ledger import Ledger
     from .naming import Seen
@@ -111,12 +111,12 @@ class Doses:
         entries = self._entries.get((target, code.co_firstlineno))
         if entries is not None:
             return self._dosed(code, target, entries, progress)
-        if not self._rules:
-            return (0, progress, 1, False, None, None, None, AS_PLANNED, ()) if progress else None
         slot, visit = 0, None
-        if self._rules.matches(module, code.co_qualname, code.co_filename):
-            slot, visit = self._slot("target", target, code), self._by_hand()
-        parts = self._lines(code, module, target) if self._by_line else ()
+        parts: tuple[PartSpec, ...] = ()
+        if self._rules:
+            if self._rules.matches(module, code.co_qualname, code.co_filename):
+                slot, visit = self._slot("target", target, code), self._by_hand()
+            parts = self._lines(code, module, target, self._rules) if self._by_line else ()
         if slot or parts or progress or self.everywhere:
             return self._rule_spec(slot, progress, visit, parts)
         return None
@@ -146,21 +146,16 @@ class Doses:
             return number, None
         return number, self._rule_spec(self._part_slot(name), 0, self._by_hand(), ())
 
-    def _lines(self, code: CodeType, module: str, target: str) -> tuple[PartSpec, ...]:
+    def _lines(
+        self, code: CodeType, module: str, target: str, rules: Patterns
+    ) -> tuple[PartSpec, ...]:
         """The lines of code that the rules name."""
-        lines = sorted({line for *_, line in code.co_lines() if line})
-        named = [
-            line
-            for line in lines
-            if self._rules
-            and self._rules.matches(module, f"{code.co_qualname}@{line}", code.co_filename)
+        sites = [
+            {"at": "line", "offset": line, "delay_ns": self._delay_ns}
+            for line in sorted({line for *_, line in code.co_lines() if line})
+            if rules.matches(module, f"{code.co_qualname}@{line}", code.co_filename)
         ]
-        if not named:
-            return ()
-        sites = [{"at": "line", "offset": line, "delay_ns": self._delay_ns} for line in named]
-        placed, reason = self._backend.place(code, sites)
-        if reason:
-            self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
+        placed = self._place(code, target, sites)
         if placed:
             self._backend.arm(code, ("line",))
         return tuple(
@@ -171,9 +166,14 @@ class Doses:
             for site in placed
         )
 
-    def _dosed(
-        self, code: CodeType, target: str, entries: list[int], progress: int
-    ) -> DelaySpec | None:
+    def _place(self, code: CodeType, target: str, sites: list[SiteFields]) -> list[SiteFields]:
+        """Those of the sites that can be had; what is lost is said."""
+        placed, reason = self._backend.place(code, sites)
+        if reason:
+            self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
+        return placed
+
+    def _dosed(self, code: CodeType, target: str, entries: list[int], progress: int) -> DelaySpec:
         slot, begin, resume, inside, dose = 0, None, None, None, NOTHING
         parts: list[PartSpec] = []
         met = _Met(code, progress != 0)
@@ -202,8 +202,9 @@ class Doses:
                 inside, dose = by_offset, self._applied[entry]
                 kinds |= {"start"}
             met.add(entry, frozenset(kinds))
-            self._met.setdefault(entry, []).append((met, len(parts) if part else 0))
-            self._fresh.add(entry)
+            if self._live:
+                self._met.setdefault(entry, []).append((met, len(parts) if part else 0))
+                self._fresh.add(entry)
         if self._live:
             met.watch(self._backend, self._applied)
         elif met.all_kinds - {"start"}:
@@ -214,9 +215,7 @@ class Doses:
         self, code: CodeType, target: str, entry: int
     ) -> tuple[dict[tuple[str, int], Visit], set[str]]:
         """The visits of an entry by place, as far as they can be had, and the events they need."""
-        sites, reason = self._backend.place(code, self._sites[entry])
-        if reason:
-            self.ledger.note("unplaced", target=target, line=code.co_firstlineno, reason=reason)
+        sites = self._place(code, target, self._sites[entry])
         visits: dict[tuple[str, int], Visit] = {}
         for site in sites:
             key = (site["at"], site["offset"])

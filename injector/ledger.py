@@ -3,9 +3,10 @@
 Two files per process. ``<pid>-<start ns>.names`` says what was seen, one JSON object a line, each
 line appended by a single ``write``. ``<pid>-<start ns>.counts`` is a sparse memory-mapped array of
 slots, eight unsigned 64-bit little-endian counters each; slot *i* lies at byte 64·*i* and belongs
-to the line with ``"slot": i``. The second half of the array is the *still*: a copy of the counters
-as they were inside one call of the progress point, taken there when the tool has asked for it (the
-one counter that the tool writes), so that what it reads belongs together.
+to the line with ``"slot": i``. (An empty third, ``.full``, says that the disk was.) The second half
+of the array is the *still*: a copy of the counters as they were inside one call of the progress
+point, taken there when the tool has asked for it (the one counter that the tool writes), so that
+what it reads belongs together.
 
 Invariant: nothing has to happen at exit. A process that is killed between two instructions leaves
 at worst a torn last line; its counters are complete as of the kill, because they live in a file's

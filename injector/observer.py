@@ -141,10 +141,10 @@ class Observer(Charging):
         """CALL."""
         now = monotonic_ns()
         try:
-            thread = self._local.thread
-            frame = self._top(thread, code)
-            if thread is None or frame is None:
+            running = self._running(code)
+            if running is None:
                 return None
+            thread, frame = running
             self._close(thread, frame, now)
             site = self._pass(frame, "call", offset, now)
             if frame.pend_gil + frame.pend_nogil >= SIGNIFICANT_NS:
@@ -193,10 +193,10 @@ class Observer(Charging):
             return self._disable
         now = monotonic_ns()
         try:
-            thread = self._local.thread
-            frame = self._top(thread, code)
-            if thread is None or frame is None:
+            running = self._running(code)
+            if running is None:
                 return None
+            thread, frame = running
             frame.rest()
             wall = self._close(thread, frame, now)
             site = self._pass(frame, "jump", offset, now, destination)
@@ -215,10 +215,10 @@ class Observer(Charging):
         """LINE."""
         now = monotonic_ns()
         try:
-            thread = self._local.thread
-            frame = self._top(thread, code)
-            if thread is None or frame is None:
+            running = self._running(code)
+            if running is None:
                 return None
+            thread, frame = running
             frame.rest()
             self._close(thread, frame, now)
             if frame.line is not None:  # else it is the way to the first
@@ -336,10 +336,10 @@ class Observer(Charging):
             here = known[1]
             if here is None:
                 return self._disable if at is not None else None
-            thread = self._local.thread
-            frame = self._top(thread, code)
-            if thread is None or frame is None:
+            running = self._running(code)
+            if running is None:
                 return None
+            thread, frame = running
             self._close(thread, frame, now)
             if here.armed:
                 if at is not None:
@@ -371,6 +371,12 @@ class Observer(Charging):
             # More is somebody else's turn: an event is Python code as any other.
             self._counters[thread.base + _INSIDE] += min(took, SIGNIFICANT_NS)
         frame.start = now
+
+    def _running(self, code: CodeType) -> tuple[Thread, Frame] | None:
+        """This thread and its frame of ``code``, if it was seen to begin."""
+        thread = self._local.thread
+        frame = self._top(thread, code)
+        return None if thread is None or frame is None else (thread, frame)
 
     def _top(self, thread: Thread | None, code: CodeType) -> Frame | None:
         """This thread's frame of ``code``; frames above it whose end was not seen are dropped."""

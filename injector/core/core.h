@@ -353,6 +353,9 @@ thread_get(uint64_t owner)
     return thread;
 }
 
+/* The largest number that is there already when the interpreter is to tell it: tracker.SMALL_INT. */
+#define SMALL_INT 256
+
 /* ---- trackers --------------------------------------------------------------------------------- */
 
 /* A byte offset as sys.monitoring passes it; -1 where it is no number. Sets no exception. */

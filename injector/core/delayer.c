@@ -3,11 +3,11 @@
 
 /* ---- methods, as sys.monitoring calls them -------------------------------------------------- */
 
-/* Whether the interpreter has to make an int of it for each event (tracker.SMALL_INT). */
+/* Whether the interpreter has to make an int of it for each event. */
 static inline int
 is_wide(Py_ssize_t offset)
 {
-    return offset > 256;
+    return offset > SMALL_INT;
 }
 
 static PyObject *

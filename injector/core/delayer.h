@@ -72,6 +72,9 @@ enum answer delayer_site(struct delayer *self, PyObject *code, Py_ssize_t offset
 enum answer delayer_call(struct delayer *self, PyObject *code, Py_ssize_t offset, PyObject *called, int wide);
 enum answer delayer_line(struct delayer *self, PyObject *code, Py_ssize_t line);
 
+/* The progress point is called; ``slot`` is where it is counted. */
+void delayer_progress(struct delayer *self, int64_t slot);
+
 /* Find out what code is, if that is not known: DISABLE, or FAILED with the target's exception. */
 enum answer delayer_meet(struct delayer *self, PyObject *code);
 

@@ -6,16 +6,9 @@
 #include "target.h"
 #include "waits.h"
 
-#include <string.h>
-
 static const double floor_ns[STATES] = {1500.0, 5000.0, 100000.0}; /* tracker.FLOOR_NS */
 
 enum { CALLS, DELAYS, DELAYED_NS, GIL_NS, NOGIL_NS, WAIT_NS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
-/* Of a progress point: the process' CPU time, when that was read, the sum of the times of all calls,
- * and the CPU time of the threads that call it, delays taken out. */
-enum { CPU_NS = 1, CPU_AT_NS, MOMENTS_NS, OWN_NS };
-#define PROGRESS_CPU_NS 50000   /* tracker.PROGRESS_CPU_NS */
-
 /* ---- paying ------------------------------------------------------------------------------- */
 
 /* Spend what is owed and count it at ``slot``. May let other threads in. */
@@ -159,55 +152,6 @@ meet(struct delayer *self, PyObject *code, PyObject *globals, struct target **fo
     return known;
 }
 
-/* Copy the counters to the second half: as they are now, inside a call of the progress point. */
-static void
-take_still(struct delayer *self, uint64_t number)
-{
-    uint64_t *base = self->counters.base, *still = base + WIDTH * (self->counters.slots / 2);
-    size_t slots = (size_t)(self->highest - self->lowest + 1);
-    if (self->lowest > 0 && self->highest < self->counters.slots / 2) {
-        memcpy(still + WIDTH * self->lowest, base + WIDTH * self->lowest, slots * WIDTH * sizeof *base);
-        __atomic_store_n(base + TAKEN, number, __ATOMIC_RELEASE);
-    }
-}
-
-/* The CPU time of this thread since it did the last unit. */
-static void
-count_own(struct delayer *self, uint64_t *counters, int64_t now, int still)
-{
-    struct thread *thread = thread_get(self->debtors);
-    if (thread == NULL || (!still && now - thread->unit_at_ns <= PROGRESS_CPU_NS)) {
-        return;
-    }
-    int64_t own = clock_ns(CLOCK_THREAD_CPUTIME_ID) - thread->spun_ns;
-    if (thread->unit_at_ns != 0) {
-        counters[OWN_NS] += (uint64_t)(own - thread->unit_own_ns);
-    }
-    thread->unit_at_ns = now;
-    thread->unit_own_ns = own;
-}
-
-static void
-progress(struct delayer *self, int64_t slot)
-{
-    uint64_t *counters = self->counters.base + WIDTH * slot;
-    uint64_t now = (uint64_t)now_ns();
-    uint64_t wanted = __atomic_load_n(self->counters.base + WANTED, __ATOMIC_RELAXED);
-    int still = wanted != self->counters.base[TAKEN];
-    counters[CALLS]++;
-    counters[MOMENTS_NS] += now;
-    counters[FIRST_NS] = counters[FIRST_NS] ? counters[FIRST_NS] : now;
-    if (unlikely(still) || now - counters[CPU_AT_NS] > PROGRESS_CPU_NS) {
-        counters[CPU_NS] = (uint64_t)clock_ns(CLOCK_PROCESS_CPUTIME_ID);
-        counters[CPU_AT_NS] = now;
-    }
-    counters[LAST_NS] = now;
-    count_own(self, counters, (int64_t)now, still);
-    if (unlikely(still)) {
-        take_still(self, wanted);
-    }
-}
-
 /* A call of the function, or of the native callable, that the target is. */
 static void
 called(struct delayer *self, struct target *target, int64_t event_ns)
@@ -237,7 +181,7 @@ delayer_start(struct delayer *self, PyObject *code, PyObject *globals)
         return KEEP;
     }
     if (unlikely(target->progress)) {
-        progress(self, target->progress);
+        delayer_progress(self, target->progress);
     }
     if (target->parts[0].is_delayed) {
         /* A progress point's callback comes also while nothing is delayed. */
@@ -327,7 +271,7 @@ delayer_line(struct delayer *self, PyObject *code, Py_ssize_t line)
     if (site == NULL) {
         return DISABLE;
     }
-    return visit_all(self, target, site, 0, self->line_ns + (line > 256) * self->wide_ns);
+    return visit_all(self, target, site, 0, self->line_ns + (line > SMALL_INT) * self->wide_ns);
 }
 
 /* What is called, where it is native: its number, or the target that it is wherever it is called (a

@@ -3,18 +3,11 @@
  */
 #include "observer.h"
 
-#define DENSE_NS 1000
-#define DENSE_VISITS 1024
-#define SHORT_CALLS 8
-#define SHORT_NS 50000000 /* own time of a call that need not be cut by its loops */
 #define LAST_LINE 1000000
-#define PAUSE_NS 100000 /* a longer one between two visits is not the loop's */
-/* A back-edge this frequent, this often seen, is given up for one around it; so is a call, */
-#define LONG 256 /* unless one of so many takes long: any may, if another thread comes in between */
 
 enum { CALLS, GIL_NS, NOGIL_NS, WAIT_NS, CALLEES, EVENTS, FIRST_NS, LAST_NS }; /* ledger.COUNTERS */
-enum { GIVEN_UP = CALLEES, NATIVE = EVENTS }; /* of sites; the latter an enum callee */
-enum { MOMENTS_NS = WAIT_NS };                /* of a progress point */
+enum { NATIVE = EVENTS };      /* of sites: an enum callee */
+enum { MOMENTS_NS = WAIT_NS }; /* of a progress point */
 
 /* The end of an event: the running segment begins, and what the target raised goes on its way. */
 static enum answer
@@ -248,30 +241,6 @@ observer_leave(struct observer *self, PyObject *code, const char *at, int32_t of
     return done(thread, now, KEEP);
 }
 
-/* Whether a call is so dense, and hardly ever of weight, that watching it costs more than it tells. */
-static int
-give_up_call(struct observer *self, struct site *site, int native, int64_t now)
-{
-    if (site == NULL || site->python) {
-        return 0;
-    }
-    if (!native) {
-        site->python = 1;
-        return 0;
-    }
-    int64_t apart = now - site->last_ns;
-    site->span_ns += apart < PAUSE_NS ? apart : PAUSE_NS;
-    site->last_ns = now;
-    if (likely(++site->visits % DENSE_VISITS != 0) || site->span_ns >= DENSE_NS * site->visits
-        || site->long_calls * LONG >= site->visits) {
-        return 0;
-    }
-    for (const struct site *same = site; same != NULL; same = same->callees) {
-        counters_of(self, same->slot)[GIVEN_UP] = 1;
-    }
-    return 1;
-}
-
 /* A native callable that is a target is called. */
 static void
 call_native(struct observer *self, struct thread *thread, const struct frame *frame, int64_t now)
@@ -319,7 +288,7 @@ observer_call(struct observer *self, PyObject *code, int32_t offset, enum callee
         uint64_t *seen = &counters_of(self, site->slot)[NATIVE];
         *seen = *seen < (uint64_t)callee ? (uint64_t)callee : *seen;
     }
-    return done(thread, now, give_up_call(self, site, native, now) ? DISABLE : KEEP);
+    return done(thread, now, density_gives_up_call(self, site, native, now) ? DISABLE : KEEP);
 }
 
 enum answer
@@ -344,30 +313,6 @@ observer_native_return(struct observer *self, PyObject *code)
     return done(thread, now, KEEP);
 }
 
-/* Whether a back-edge is too dense to be a site; what it was charged goes to one around it. */
-static int
-give_up(struct observer *self, struct function *function, struct site *site)
-{
-    struct site *outer = site->span_ns >= DENSE_NS * site->visits ? NULL : function->sites;
-    while (outer != NULL && !(outer->offset > site->offset && outer->destination >= 0
-                              && outer->destination <= site->destination)) {
-        outer = outer->next;
-    }
-    uint64_t *from = counters_of(self, site->slot), *of = counters_of(self, function->slot);
-    if (outer == NULL) {
-        /* No loop around it; but a function that is called often and is short has its return. */
-        return site->span_ns < DENSE_NS * site->visits && of[CALLS] >= SHORT_CALLS
-               && of[GIL_NS] < of[CALLS] * SHORT_NS && (from[GIVEN_UP] = 1);
-    }
-    uint64_t *to = counters_of(self, outer->slot);
-    for (int counter = GIL_NS; counter <= WAIT_NS; counter++) {
-        to[counter] += from[counter];
-        from[counter] = 0;
-    }
-    from[GIVEN_UP] = 1;
-    return 1;
-}
-
 enum answer
 observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t destination)
 {
@@ -388,12 +333,8 @@ observer_jump(struct observer *self, PyObject *code, int32_t offset, int32_t des
         segment_charge(self, frame, site, now);
     }
     frame_anchor(frame, offset);
-    if (site != NULL) {
-        site->span_ns += wall;
-        site->visits++;
-        if (unlikely(site->visits % DENSE_VISITS == 0) && !self->lines && give_up(self, frame->function, site)) {
-            answer = DISABLE;
-        }
+    if (site != NULL && density_gives_up_edge(self, frame->function, site, wall)) {
+        answer = DISABLE;
     }
     return done(thread, now, answer);
 }

@@ -134,6 +134,15 @@ segment_mark(struct thread *thread, int64_t now)
     thread->seen_wall_ns = now;
 }
 
+/* ---- density.c: what is too dense to be watched --------------------------------------------------- */
+
+/* At a visit: whether a call, hardly ever of weight, is given up. ``site`` may be NULL. */
+int density_gives_up_call(struct observer *self, struct site *site, int native, int64_t now);
+
+/* At a visit, ``wall`` after what came before: whether a back-edge is. What it was charged goes to one
+ * around it. */
+int density_gives_up_edge(struct observer *self, struct function *function, struct site *site, int64_t wall);
+
 /* ---- events.c: what the backends call ---------------------------------------------------------- */
 
 /* ``offset``: where it goes on, -1 where that is not told. */

@@ -9,6 +9,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+import pytest
+
 from injector.plan import Plan
 from injector.records import Entry, ProcessRecord, read_records
 
@@ -89,3 +91,19 @@ def run_attached(
         check=False,
     )
     return Run(done.returncode, done.stdout, done.stderr, read_records(run_dir / "records"))
+
+
+def calls(run: Run, target: str | None = None) -> int:
+    """Of a target, or of all, in all processes of a run that went well."""
+    assert run.returncode == 0, run.stderr
+    assert not any(record.errors for record in run.records)
+    entries = [entry for record in run.records for entry in record.of("target")]
+    return sum(e["calls"] for e in entries if target in (None, e.fields["target"]))
+
+
+def needs(*modules: str) -> None:
+    """Skip where the interpreter of the targets does not have them."""
+    for module in modules:
+        argv = [PYTHON, "-c", f"import {module}"]
+        if subprocess.run(argv, capture_output=True, check=False).returncode:
+            pytest.skip(f"{module} is not there")

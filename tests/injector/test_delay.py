@@ -187,3 +187,21 @@ def test_a_delay_sits_where_the_plan_puts_it(attached: Attached, compiled: bool)
         entry = run.one("target", "__main__:step")
         assert entry["calls"] == 2
         assert entry["delayed_ns"] == pytest.approx(6e6, rel=0.05)
+
+
+def test_code_that_is_made_again_and_again_leaves_nothing_behind(
+    attached: Attached, compiled: bool
+) -> None:
+    source = """
+        import gc, sys
+        made = {"__name__": "__main__"}
+        for _ in range(300):
+            exec("def step(): pass\\nstep()", made)
+        met = sys.modules["_speedbump_injector.doses"]._Met
+        gc.collect()
+        print(sum(type(each) is met for each in gc.get_objects()))
+    """
+    site = Site("entry", -1, "gil", 0.0)
+    run = attached(source, Plan(doses=dose(site, line=1), compiled=compiled))
+    assert run.one("target", "__main__:step")["calls"] == 300
+    assert int(run.stdout) == 0

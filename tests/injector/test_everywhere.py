@@ -8,22 +8,13 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from attached_runs import PYTHON, Run, run_attached
+from attached_runs import PYTHON, Run, calls, needs, run_attached
 
 from injector.plan import Plan
 
 pytestmark = pytest.mark.process
 
 Attached = Callable[..., Run]
-
-
-def calls(run: Run, target: str) -> int:
-    """In all processes."""
-    assert run.returncode == 0, run.stderr
-    assert not any(record.errors for record in run.records)
-    return sum(
-        e["calls"] for r in run.records for e in r.of("target") if e.fields["target"] == target
-    )
 
 
 def test_a_zip_archive(tmp_path: Path) -> None:
@@ -106,9 +97,11 @@ def test_a_chain_with_a_shell_in_it(attached: Attached) -> None:
     assert len(run.records) == 5
 
 
-def test_an_event_loop_and_its_threads(attached: Attached) -> None:
-    source = """
-        import asyncio
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"])
+def test_an_event_loop_and_its_threads(attached: Attached, loop: str) -> None:
+    needs(loop)
+    source = f"""
+        import asyncio, {loop}
         def step(): pass
         async def task(n):
             for _ in range(n):
@@ -117,7 +110,7 @@ def test_an_event_loop_and_its_threads(attached: Attached) -> None:
             await asyncio.to_thread(step)
         async def main():
             await asyncio.gather(*(task(n) for n in range(5)))
-        asyncio.run(main())
+        {loop}.run(main())
     """
     run = attached(source, Plan(rules=("__main__:step",)))
     assert calls(run, "__main__:step") == sum(range(5)) + 5

@@ -66,7 +66,7 @@ def test_a_plan_delays_a_line_at_its_places(attached: Attached, compiled: bool) 
     assert not any(e.fields["target"] == "__main__:step" for e in run.main.of("target"))
 
 
-def test_without_such_events_it_is_said(attached: Attached, compiled: bool) -> None:
+def test_without_such_events_it_is_said(attached: Attached) -> None:
     plan = Plan(rules=("__main__:step@*",), lines=True, delay_ns=1e3, backend="profile")
     run = attached(STEPS, plan)
     assert run.main.of("target") == []

@@ -11,7 +11,7 @@ from pathlib import Path
 from textwrap import dedent
 
 import pytest
-from attached_runs import BOOTSTRAP, PYTHON, Run, run_attached, version
+from attached_runs import BOOTSTRAP, PYTHON, Run, calls, needs, run_attached, version
 
 from injector.plan import Dose, Plan, Site
 from injector.records import read_records
@@ -21,21 +21,6 @@ pytestmark = pytest.mark.process
 Attached = Callable[..., Run]
 
 STEP = Plan(rules=("*:step",))
-
-
-def calls(run: Run) -> int:
-    """Of ``step``, in all processes."""
-    assert run.returncode == 0, run.stderr
-    assert not any(record.errors for record in run.records)
-    return sum(e["calls"] for r in run.records for e in r.of("target"))
-
-
-def needs(*modules: str) -> None:
-    """Skip where the interpreter of the targets does not have them."""
-    for module in modules:
-        argv = [PYTHON, "-c", f"import {module}"]
-        if subprocess.run(argv, capture_output=True, check=False).returncode:
-            pytest.skip(f"{module} is not there")
 
 
 # -- servers with workers -------------------------------------------------------------------------
@@ -113,22 +98,6 @@ def test_uvicorn_and_its_workers(tmp_path: Path) -> None:
     )  # fmt: skip
     assert calls(run) == 21
     assert len(run.records) >= 4
-
-
-def test_uvloop(attached: Attached) -> None:
-    needs("uvloop")
-    source = """
-        import asyncio, uvloop
-        def step(): pass
-        async def task(n):
-            for _ in range(n):
-                step()
-                await asyncio.sleep(0)
-        async def main():
-            await asyncio.gather(*(task(n) for n in range(6)))
-        uvloop.run(main())
-    """
-    assert calls(attached(source, STEP)) == sum(range(6))
 
 
 def test_pyperf_hands_its_environment_on_if_told_to(tmp_path: Path) -> None:
