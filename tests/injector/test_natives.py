@@ -210,17 +210,17 @@ OWN_TIME = """
         end = time.thread_time() + ms / 1e3
         while time.thread_time() < end:
             pass
+    taken = 0
     def step():
+        global taken
         busy(1)
+        begin = time.thread_time_ns()
         zlib.compress(BLOCK, 9)
+        taken += time.thread_time_ns() - begin
         time.sleep(0.002)
-    begin = time.perf_counter()
-    for _ in range(30):
-        zlib.compress(BLOCK, 9)
-    import sys
-    print((time.perf_counter() - begin) / 30 * 1e9)
     for _ in range(40):
         step()
+    print(taken)
 """
 
 
@@ -231,9 +231,10 @@ def test_their_cpu_time_is_theirs_and_their_waiting_their_caller_s(
     run = attached(OWN_TIME, Plan(mode="discover", native=True, compiled=compiled))
     assert run.main.errors == []
     sleep, compress = run.one("native", "time:sleep"), run.one("native", "zlib:compress")
-    assert (sleep["calls"], compress["calls"]) == (40, 70)
+    assert (sleep["calls"], compress["calls"]) == (40, 40)
     cpu_ns = compress["gil_ns"] + compress["nogil_ns"]
-    assert cpu_ns == pytest.approx(70 * float(run.stdout), rel=0.4)
+    # By the thread's own CPU clock. The twin takes what interrupts its events for work of others.
+    assert cpu_ns == pytest.approx(float(run.stdout), rel=0.1 if compiled else 0.5)
     step = run.one("function", "__main__:step")
     assert step["gil_ns"] + step["nogil_ns"] < 0.1 * cpu_ns
     # Waiting is the caller's.
@@ -241,7 +242,7 @@ def test_their_cpu_time_is_theirs_and_their_waiting_their_caller_s(
     assert step["wait_ns"] >= 0.9 * 40 * 2e6
     assert sleep["gil_ns"] + sleep["nogil_ns"] < 0.2 * step["wait_ns"]
     sites = [e for e in run.main.of("site") if e.fields.get("native") == compress.slot]
-    assert sum(e["visits"] for e in sites) == 70
+    assert sum(e["visits"] for e in sites) == 40
     charged = sum(e["gil_ns"] + e["nogil_ns"] for e in sites)
     assert charged == pytest.approx(cpu_ns, rel=0.01)
 
