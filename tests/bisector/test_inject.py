@@ -238,6 +238,28 @@ def test_children_are_listed_and_summed(bench):
 
 
 @pytest.mark.process
+def test_interpreters_of_other_versions_count_alike(bench):
+    mine = Path(sys.base_prefix, "bin", "python3").resolve()
+    found = subprocess.run([ROOT / ".ci" / "pythons"], capture_output=True, text=True, check=True)
+    others = [python for python in found.stdout.split() if Path(python).resolve() != mine]
+    if not others:
+        pytest.skip("there is no other supported Python here")
+    for python in others:
+        done = run(
+            bench.parent,
+            *("--targets", "__main__:Worker.*", "--delay", "10us", "--json", "-", "--quiet"),
+            command=[python, "bench.py"],
+        )
+        document = json.loads(done.stdout)
+        (process,) = document["processes"]
+        assert process["python"].rpartition(".")[0] in python
+        assert {t["target"]: t["calls"] for t in document["targets"]} == {
+            "__main__:Worker.step": 100,
+            "__main__:Worker.numbers": 100,
+        }
+
+
+@pytest.mark.process
 def test_a_plan_file_delays_its_sites(bench):
     import ast
 

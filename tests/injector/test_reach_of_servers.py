@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import time
 from collections.abc import Callable
@@ -138,6 +139,28 @@ def test_coverage_beside_us(tmp_path: Path, core: str, compiled: bool) -> None:
     report = [PYTHON, "-m", "coverage", "report", "-m"]
     said = subprocess.run(report, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
     assert said.splitlines()[2].split()[-3:] == ["1", "83%", "3"]
+
+
+DEBUGGERS = {
+    "pdb": ["-m", "pdb", "-c", "b 3", "-c", "c", "-c", "cl 1", "-c", "c", "-c", "q"],
+    "debugpy": ["-Xfrozen_modules=off", "-m", "debugpy", "--listen", "127.0.0.1:PORT"],
+}
+
+
+@pytest.mark.parametrize("debugger", DEBUGGERS)
+def test_a_debugger_beside_us(tmp_path: Path, debugger: str) -> None:
+    needs(debugger)
+    script = tmp_path / "program.py"
+    script.write_text(
+        "def step(n):\n    a = n\n    return a\nfor n in range(25):\n    step(n)\nprint('end')\n"
+    )
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    options = [each.replace("PORT", port) for each in DEBUGGERS[debugger]]
+    run = run_attached(tmp_path, [*options, str(script)], Plan(rules=("*:step",)))
+    assert calls(run, "__main__:step") == 25
+    assert "end" in run.stdout.split()
+    assert ("Breakpoint" in run.stdout) == (debugger == "pdb")
 
 
 def test_a_debugger_s_trace_function_beside_us(attached: Attached, compiled: bool) -> None:
