@@ -27,14 +27,13 @@ from bisector.trials import CERTAINLY_APART, Arm
 ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
 """What share of the error of *necessary* each of them has."""
 
-EXPLAINED_LEAST = 0.8
-"""What the lower bound of the explained share must reach."""
+EXPLAINED_LEAST = 0.7
+"""What the lower bound of the explained share must reach; *complete* bounds the rest closely."""
 
-MIN_BLOCKS = 3
-MAX_BLOCKS = 200
-QUIET = 0.06
+MIN_BLOCKS, MAX_BLOCKS = 2, 200
+QUIET, QUIET_ALONE = 0.06, 0.15
 """Noise of one run, relative to an effect at the base dose, that needs no larger one: three blocks
-then tell a ratio of two effects to about 0.05."""
+then tell a ratio of two effects to about 0.05; of a member's, only to be told from nothing."""
 
 DOUBTFUL_RUNS = 12
 """A member that is unlikely to reach the threshold after this many runs is let go."""
@@ -111,20 +110,21 @@ class _Attempt:
             self.chosen = Arm(self.set, self.dose)
         settled = {arm.targets: arm for arm in self.shown}
         self.alone = [
-            settled.get(m.functions) or Arm(m.functions, self._dose(m.functions, m.gain.estimate))
+            settled.get(m.functions)
+            or Arm(m.functions, self._dose(m.functions, m.gain.estimate, QUIET_ALONE))
             for m in self.members
         ]
         self.rest = Arm(self.complement, self.most.get(self.complement, self.lab.top_dose))
 
-    def _dose(self, targets: frozenset[str], gain: float) -> float:
+    def _dose(self, targets: frozenset[str], gain: float, quiet: float = QUIET) -> float:
         """The base dose, since a coarse one could exceed the slack of hidden code; the coarse one
         where noise is too much of the effect and nothing bends. A member's is then borne out at
         the base dose as well."""
         noise, disturbance = self.noise, self.lab.disturbance
         if disturbance.matters and not disturbance.is_same_work(targets):
             noise = max(noise, disturbance.noise)  # nothing is taken out of its runs
-        quiet = noise <= QUIET * self.lab.base_dose * gain
-        if quiet or not self.lab.finalists.linear:
+        is_quiet = noise <= quiet * self.lab.base_dose * gain
+        if is_quiet or not self.lab.finalists.linear:
             return self.lab.base_dose
         return self.most.get(targets, self.lab.top_dose)
 

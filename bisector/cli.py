@@ -30,6 +30,7 @@ COMMANDS = {
     "resume": "bisector.commands.resume",
     "report": "bisector.commands.report",
     "inject": "bisector.commands.inject",
+    "simulate": "bisector.commands.simulate",
 }
 DEFAULT = "bisector.commands.investigate"
 

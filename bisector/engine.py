@@ -24,7 +24,6 @@ from bisector.sweep import sweep
 
 __all__ = ["Engine", "EngineSettings"]
 
-BASELINE_RUNS = 4
 AGREE = 1.03
 """What two discovery runs took, relative to each other, that shows neither was disturbed."""
 
@@ -82,7 +81,7 @@ class Engine:
         discovery = self.lab.discovery
         return replace(
             known,
-            baseline=self.lab.baseline_known(),
+            baseline=self.lab.baseline.known(),
             discovery=discovery and slowed(discovery, self.lab.own.slower),
             runs=self.runs,
             experiments=self.lab.experiments,
@@ -130,8 +129,6 @@ class Engine:
         yield from lab.control(lab.baseline, "baseline")
         lab.emit(PhaseBegan("discovery", "which modules, functions, calls, own times"))
         lab.learn((yield from self._discover()))
-        for _ in range(BASELINE_RUNS - 1):
-            yield from lab.control(lab.baseline, "baseline")
 
     def _discover(self) -> Generator[RunRequest, RunObserved, Discovery]:
         """Find out what runs, and, where finding out also the places slows it, how long without."""

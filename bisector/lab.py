@@ -11,7 +11,7 @@ import random
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from bisector.answer import Answer, Baseline, Interval, Pruned, PruneReason, Unresolved
+from bisector.answer import Answer, Pruned, PruneReason, Unresolved
 from bisector.discovery import Discovery, unwatched
 from bisector.disturbance import Disturbance
 from bisector.dose import least_dose
@@ -21,7 +21,7 @@ from bisector.finalists import Finalists
 from bisector.measurements import Measurements
 from bisector.observations import Purpose, RunObserved, RunRequest
 from bisector.own_time import OwnTime
-from bisector.statistics import CONTROL, t_quantile
+from bisector.statistics import CONTROL
 from bisector.tree import ROOT, Tree
 from bisector.trials import Arm, Trials
 from injector.patterns import parse
@@ -37,7 +37,7 @@ PATIENCE = 0.02
 MOST_BUSY = 0.75
 """Share of the processors that a slowed program may keep busy."""
 
-NOISE_DOF = 4.0
+NOISE_DOF = 8.0
 """How many degrees of freedom the baseline's noise lends to a new stage at most."""
 
 
@@ -174,7 +174,14 @@ class Lab:
     def trials(self, own: OwnTime | None = None) -> Trials:
         """An empty set of runs for a stage; what the baseline says of the noise counts a little."""
         fit = self.baseline.fit()
-        return Trials(own or self.own, (fit.sigma, min(fit.dof, NOISE_DOF)), self.disturbance)
+        dof = min(fit.dof, NOISE_DOF) if self.baseline.count(CONTROL) > 1 else 0.0
+        return Trials(own or self.own, (fit.sigma, dof), self.disturbance)
+
+    def exploratory(self) -> Trials:
+        """With all undelayed runs so far: nothing is claimed by what it shows."""
+        trials = Trials(self.own, (self.baseline.fit().sigma, 0.0), self.disturbance)
+        self.baseline.repeat_into(trials.measurements)
+        return trials
 
     def run_block(self, trials: Trials, arms: Sequence[Arm], purpose: Purpose) -> Steps:
         """One block: the control and the arms, in random order, under the same conditions.
@@ -235,7 +242,8 @@ class Lab:
     ) -> Pruned:
         """A pruned node with its bounds (the drop is that at ``dose``)."""
         functions = tuple(sorted(targets))
-        effect = max(gain_hi, 0.0) * dose
+        gain_hi = max(gain_hi, 0.0)
+        effect = gain_hi * dose
         return Pruned(
             self.tree.name(functions),
             functions,
@@ -381,18 +389,3 @@ class Lab:
             lanes = max(1.0, self.own.per_unit_s(self.everything) / self.time_per_unit_s)
         limit = 3.0 * self.wall_s * (1.0 + dose * lanes) + 5.0
         return min(limit, self.settings.timeout_s or max(10.0 * self.wall_s, limit))
-
-    def baseline_known(self) -> Baseline | None:
-        """The undelayed program as far as it is known."""
-        runs = self.baseline.count(CONTROL)
-        if runs == 0:
-            return None
-        if runs == 1:
-            t = self.time_per_unit_s
-            return Baseline(Interval(1.0 / t, 1.0 / t, 1.0 / t), t, 0.0, 1)
-        fit = self.baseline.fit()
-        level = fit.level(CONTROL)
-        radius = t_quantile(0.025, level.dof) * level.se / level.value
-        x = 1.0 / level.value
-        cv = self.disturbance.noise if self.disturbance.matters else fit.sigma
-        return Baseline(Interval(x, x * (1.0 - radius), x * (1.0 + radius)), level.value, cv, runs)

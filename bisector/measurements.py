@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from bisector.answer import Baseline, Interval
 from bisector.disturbance import LEAST_LEFT, Disturbance
-from bisector.statistics import CONTROL, Estimate, Fit, fit
+from bisector.statistics import CONTROL, Estimate, Fit, fit, t_quantile
 from bisector.uncounted import weighed
 
 TREND = 0.1
@@ -82,6 +83,11 @@ class Measurements:
         self._runs.append(_Run(arm, block, time_per_unit_s, known, targets, delay_s, callbacks))
         self._counts[arm] += 1
         self._fit = self._more_cpu = None
+
+    def repeat_into(self, other: Measurements) -> None:
+        """Count these runs in another stage too."""
+        for run in self._runs:
+            other.add(run.arm, run.block, run.time_s, run.cpu_s)
 
     def count(self, arm: Hashable) -> int:
         """Runs of an arm so far."""
@@ -169,6 +175,20 @@ class Measurements:
         of_slope = np.array(of_arm) * disturbance.slope_se / disturbance.slope
         found = replace(found, covariance=found.covariance + np.outer(of_slope, of_slope))
         return _with_effects_of(measured, found, others)
+
+    def known(self) -> Baseline | None:
+        """The undelayed program as far as it is known from these runs."""
+        runs = self.count(CONTROL)
+        if runs == 0:
+            return None
+        fit = self.fit()
+        level = fit.level(CONTROL)
+        x, t = 1.0 / level.value, level.value
+        if runs == 1:
+            return Baseline(Interval(x, x, x), t, 0.0, 1)
+        radius = t_quantile(0.025, level.dof) * level.se / level.value
+        cv = self._disturbance.noise if self._disturbance.matters else fit.sigma
+        return Baseline(Interval(x, x * (1.0 - radius), x * (1.0 + radius)), t, cv, runs)
 
     def uncounted(self, arm: Hashable) -> Estimate:
         """What delaying cost an arm's runs beyond what was counted, and was taken out of its

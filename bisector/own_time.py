@@ -42,6 +42,8 @@ class OwnTime:
         self._waiting: dict[str, float] = {}
         """Share of own time that is spent waiting."""
         self._callbacks: dict[str, float] = {}
+        self._sums: dict[frozenset[str], tuple[float, float]] = {}
+        """By set: how much slower processors were, and its own time per unit by that."""
         callback_s = found.callback_s if found else 0.0
         for target, function in functions.items():
             if delay_ns is None:
@@ -72,7 +74,11 @@ class OwnTime:
 
     def per_unit_s(self, targets: frozenset[str]) -> float:
         """Own time of a set per unit of work."""
-        return sum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
+        known = self._sums.get(targets)
+        if known is None or known[0] != self.slower:
+            total = sum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
+            known = self._sums[targets] = self.slower, total
+        return known[1]
 
     def _by_now(self, target: str, own_s: float) -> float:
         """An own time of this target as the processors are by now."""

@@ -33,6 +33,9 @@ PLAINLY = 4.0
 than its part of it: both are compared with the same undelayed runs, and those may have been fast.
 """
 
+LIKELY_SE = 4.0
+"""Standard errors by which the small dose shows an effect that probably is one."""
+
 VAIN_BLOCKS, VAIN_SE = 8, 3.0
 """Blocks after which a coarse dose that leads nowhere is given up, though it may still do, if what
 it shows is so many standard errors."""
@@ -64,11 +67,13 @@ def judge_root(lab: Lab) -> Steps:
     if share < lab.settings.min_gain:
         too_little = lab.pruned(lab.everything, "cannot_matter", share, lab.base_dose)
         _refuse_if_unresolved(lab, too_little, "what can be slowed is too little to matter, and")
-    both = trials = lab.trials()
+    both = trials = lab.exploratory()
     low, high = (Arm(lab.everything, dose) for dose in (lab.base_dose, lab.top_dose))
     while True:
         try:
-            yield from lab.run_block(trials, [low, high] if trials is both else [low], "search")
+            second = trials.count(low) == 1 and _is_likely(lab, trials, low)
+            coarse = trials is both and not second
+            yield from lab.run_block(trials, [low, high] if coarse else [low], "search")
         finally:
             _publish(lab, trials, low, (high,))
         if lab.is_hopeless(trials, low):
@@ -140,7 +145,7 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
             "next, or moves with the delays; nothing is concluded from them"
         )
         return None
-    if at_low.hi < least or (at_high is not None and at_high.hi < least):
+    if _tightest(lab, trials, low, high) < least:
         return "insensitive"
     larger = both.points((high,)) if both.count(high) else []
     response = respond([*trials.points((low,)), *larger])
@@ -169,7 +174,15 @@ def _is_sure(lab: Lab, trials: Trials, arm: Arm) -> bool:
     bounds = trials.bounds(arm, alpha, least)
     if bounds is None or bounds.estimate < least:
         return False
+    if bounds.estimate > 1.75 * least:
+        least = min(least, 0.3 * bounds.estimate)
     return bounds.lo > (least if trials.count(arm) < SURE_RUNS else 0.0)
+
+
+def _is_likely(lab: Lab, trials: Trials, arm: Arm) -> bool:
+    """Whether an arm has been seen to lower throughput, so that a second run of it may do."""
+    gain = trials.gain(arm)
+    return gain is not None and gain.value > max(LIKELY_SE * gain.se, lab.settings.min_gain)
 
 
 def _exceeds_slack(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
@@ -178,6 +191,8 @@ def _exceeds_slack(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
     all: as where it exceeds a slack now and then, when the processors are slower."""
     if trials.bears_out(low, high) is False:
         return True
+    if trials.count(low) >= VAIN_BLOCKS and _is_sure(lab, trials, low):
+        return True  # and still there is no verdict: the larger one shows too much
     small, coarse = trials.gain(low), trials.gain(high)
     least = lab.settings.min_gain
     if small is None or coarse is None or trials.count(high) < VAIN_BLOCKS:
@@ -352,9 +367,10 @@ def _refuse_if_unresolved(lab: Lab, bounded: Pruned, so_far: str) -> None:
 
 
 def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:
-    """The smallest upper bound of the gain: where t rises with the dose, any dose bounds it."""
+    """The smallest upper bound of the gain: where t rises with the dose, any dose bounds it. It is
+    one-sided, and has the whole error for itself."""
     alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
-    bounds = [trials.bounds(arm, alpha, least) for arm in arms if trials.count(arm)]
+    bounds = [trials.bounds(arm, 2.0 * alpha, least) for arm in arms if trials.count(arm)]
     return min(b.hi for b in bounds if b is not None)
 
 

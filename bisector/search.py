@@ -13,6 +13,7 @@ from bisector.answer import Finding, Interval, Kind, Pruned, PruneReason
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.finalists import Finalist
 from bisector.lab import BudgetOver, Lab, Steps
+from bisector.statistics import Estimate, sequence_radius
 from bisector.tree import Unit
 from bisector.trials import Arm, Trials
 from strategies.protocol import Judgement, Outcome, Probe, Problem, Strategy
@@ -20,9 +21,6 @@ from strategies.registry import make
 
 ALPHA = 0.15
 """Two-sided error of one judgement in the search: what it gets wrong, the certificate finds out."""
-
-POSITIVE_RUNS = 2
-"""Runs before anything is taken to matter: one may have been disturbed from outside."""
 
 UNLIKELY_RUNS = 3
 """Runs after which what probably does not matter is set aside: the certificate slows all of that
@@ -59,7 +57,7 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     lab.reopen(targets)
     _note_what_cannot_matter(lab, rest, mass, threshold)
     finalists = lab.finalists
-    trials = finalists.trials = finalists.trials or lab.trials()
+    trials = finalists.trials = finalists.trials or lab.exploratory()
     finalists.dose = choose_dose(lab, threshold)
     by_name = {unit.name: unit for unit in units}
     strategy = make(
@@ -70,6 +68,7 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
             max(root.gain.lo, 0.5 * root.gain.estimate),
             root.gain.hi,
             threshold,
+            _resolution(lab, trials),
         ),
         lab.settings.seed,
     )
@@ -91,6 +90,13 @@ def choose_dose(lab: Lab, threshold: float) -> float:
     if root is not None and root.shape == "threshold":
         return lab.base_dose
     return lab.base_dose if 2.0 * sigma <= threshold * lab.base_dose else lab.top_dose
+
+
+def _resolution(lab: Lab, trials: Trials) -> float:
+    """The gain that a single run at the search's dose tells from nothing."""
+    sigma, dof = trials.measurements.noise
+    one = Estimate(0.0, sigma * 2.0**0.5 / lab.finalists.dose, max(dof, 1.0))
+    return sequence_radius(one, ALPHA, sigma / lab.finalists.dose)
 
 
 def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
@@ -120,39 +126,32 @@ def _measure(
     by_name: dict[str, Unit],
     threshold: float,
 ) -> Steps:
-    """Run blocks until each probe of the batch is judged."""
+    """Run a block of the probes, unless what is known judges some; tell of those that are."""
+    # Nothing is kept back for what is not there yet: then a suspicion is worth more.
+    something = lab.finalists.members or strategy.result().found
+    lab.deadline_s = lab.settings.budget_s - (reserve_s(lab) if something else 0.0)
     arms = {}
     for probe in probes:
         functions = _functions(probe, by_name)
         arms[probe] = Arm(functions, probe_dose(lab, functions))
-    waiting = list(probes)
-    while waiting:
-        # Nothing is kept back for what is not there yet: then a suspicion is worth more.
-        something = lab.finalists.members or strategy.result().found
-        lab.deadline_s = lab.settings.budget_s - (reserve_s(lab) if something else 0.0)
-        fresh = [arms[p] for p in waiting if not _judge(lab, trials, arms[p], p.surely, threshold)]
-        if fresh:
-            yield from lab.run_block(trials, fresh, "search")
-        still = []
-        for probe in waiting:
-            arm = arms[probe]
-            judged = _judge(lab, trials, arm, probe.surely, threshold)
-            bounds = trials.bounds(arm, ALPHA, threshold)
-            name = lab.tree.name(arm.targets)
-            if bounds is not None:
-                lab.emit(EstimateUpdated(name, len(arm.targets), bounds, trials.count(arm)))
-            if judged is None:
-                still.append(probe)
-                continue
-            judgement, reason = judged
-            lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
-            seen = bounds or Interval(0.0, -math.inf, math.inf)
-            strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason))
-        waiting = still
+    if all(_judge(lab, trials, arm, probe, threshold) is None for probe, arm in arms.items()):
+        yield from lab.run_block(trials, list(dict.fromkeys(arms.values())), "search")
+    for probe, arm in arms.items():
+        judged = _judge(lab, trials, arm, probe, threshold)
+        bounds = trials.bounds(arm, ALPHA, threshold)
+        name = lab.tree.name(arm.targets)
+        if bounds is not None:
+            lab.emit(EstimateUpdated(name, len(arm.targets), bounds, trials.count(arm)))
+        if judged is None:
+            continue
+        judgement, reason = judged
+        lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
+        seen = bounds or Interval(0.0, -math.inf, math.inf)
+        strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason))
 
 
 def _judge(
-    lab: Lab, trials: Trials, arm: Arm, surely: bool, threshold: float
+    lab: Lab, trials: Trials, arm: Arm, probe: Probe, threshold: float
 ) -> tuple[Judgement, str] | None:
     """What the runs of a probe say by now; None while it needs more."""
     if lab.is_hopeless(trials, arm):
@@ -163,12 +162,17 @@ def _judge(
     bounds = trials.bounds(arm, ALPHA, threshold)
     if bounds is None:
         return ("unresolved", "no call of it was delayed") if runs >= 2 else None
+    least = max(probe.least, threshold)
     if bounds.hi < threshold:
         return "insensitive", ""
-    if bounds.lo > 0.0 and bounds.estimate >= threshold and runs >= POSITIVE_RUNS:
+    least_lo = 0.5 * threshold if probe.surely else 0.0
+    if bounds.lo > least_lo and bounds.estimate >= max(0.5 * least, threshold):
         return "sensitive", ""
-    if not surely and runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, threshold):
-        return "insensitive", ""  # its bound is not below the threshold: see _take_over
+    # In both cases its bound may not be below the threshold: see _take_over.
+    if bounds.estimate < least and bounds.hi < 2.0 * least:
+        return "insensitive", ""
+    if not probe.surely and runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, least):
+        return "insensitive", ""
     if runs >= lab.patience(MAX_RUNS):
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):
             return "sensitive", ""

@@ -40,6 +40,9 @@ sum of squares says, at the normal distribution."""
 PRIOR_BLOCK_RATIO = 0.3
 """Assumed block variance / noise variance until there is data to say otherwise."""
 
+LEAST_SCALED = 4
+"""Runs of arms that have several from which on their own spread says what is far."""
+
 LEAST_TAIL, LEAST_P = 1e-14, 1e-12
 """Probabilities below these are not told apart."""
 
@@ -214,6 +217,9 @@ def fit(rows: Sequence[tuple[Hashable, int, float]], known: float, known_dof: fl
     y = np.array([row[2] for row in rows])
     ratio = _block_ratio(a, b, y)
     weights, loss = np.ones(n), 1.0
+    per_arm = np.bincount(a, minlength=p)
+    repeated = per_arm[a] > 1
+    shrunk = repeated.sum() / max(repeated.sum() - np.count_nonzero(per_arm > 1), 1.0)
     own_dof = max(0.0, n - p - ratio / (1.0 + ratio) * (q - 1))
     dof = max(1.0, own_dof + known_dof)
     for _ in range(12):
@@ -233,8 +239,11 @@ def fit(rows: Sequence[tuple[Hashable, int, float]], known: float, known_dof: fl
         squares = loss * float(np.sum(weights * residual * leftover)) + known_dof * known**2
         variance = max(squares / dof, 1e-10)
         # A run of an arm with few runs is fitted closely: its residual says little about tails.
-        scale = 1.4826 * float(np.median(np.abs(leftover))) or math.sqrt(variance)
-        scale = max(scale * math.sqrt(n / max(n - p, 1.0)), math.sqrt(variance) * 0.1)
+        known_runs = np.abs(leftover)[repeated]
+        scale = math.sqrt(variance)
+        if len(known_runs) >= LEAST_SCALED:
+            median = 1.4826 * float(np.median(known_runs)) * math.sqrt(shrunk)
+            scale = max(median or scale, 0.1 * scale)
         size = np.abs(leftover) / scale
         k = np.where(leftover > 0.0, CLOSE_SLOW, CLOSE_FAST)
         updated = np.where(size > k, (k / np.maximum(size, 1e-12)) ** 2, 1.0)

@@ -7,10 +7,14 @@ functions below it; a package's pattern includes the package itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from bisector.discovery import Function
 from strategies.protocol import Item
@@ -60,6 +64,7 @@ class Tree:
             names.setdefault(module, set()).add(qualname)
         for target in targets:
             self._paths[target] = _path(target, packages, names)
+        self._names: dict[frozenset[str], str] = {}
 
     def within(self, targets: frozenset[str]) -> Tree:
         """The tree that has only these functions to slow."""
@@ -93,38 +98,37 @@ class Tree:
                 gathered.setdefault(node, set()).add(target)
         return {node: frozenset(members) for node, members in gathered.items()}
 
+    @cached_property
+    def _spans(self) -> _Spans:
+        return _Spans(self._paths)
+
     def cover(self, targets: Iterable[str]) -> tuple[str, ...]:
         """The fewest nodes that together stand for exactly these functions, in tree order."""
-        wanted = frozenset(targets)
-        chosen: dict[str, None] = {}
-        for target in sorted(wanted, key=self._paths.__getitem__):
-            nodes = [node for node in self._paths[target] if self.below(node) <= wanted]
-            whole = self.below(nodes[0])
-            # Of nodes that mean the same, the deepest says most.
-            chosen[[node for node in nodes if self.below(node) == whole][-1]] = None
-        return tuple(chosen)
+        return self._spans.cover(self._spans.places(targets))
 
     def name(self, targets: Iterable[str]) -> str:
         """One line that says what a set is: its exact cover, or a node with what it leaves out."""
         wanted = frozenset(targets)
-        cover = self.cover(wanted)
+        known = self._names.get(wanted)
+        if known is None:
+            known = self._names[wanted] = self._name(wanted)
+        return known
+
+    def _name(self, wanted: frozenset[str]) -> str:
+        spans = self._spans
+        places = spans.places(wanted)
+        cover = spans.cover(places)
         if len(cover) <= 3:
             return ", ".join(cover)
-        node = self.common(wanted)
-        left_out = self.cover(self.below(node) - wanted)
+        node = spans.common(places)
+        left_out = spans.cover(spans.others(places, node))
         if 0 < len(left_out) <= 3:
             return ", ".join((node, *(f"!{pattern}" for pattern in left_out)))
         return f"{len(wanted)} functions of {node}"
 
     def common(self, targets: Iterable[str]) -> str:
         """The deepest node that has all of them below it."""
-        paths = [self._paths[target] for target in targets]
-        shared = ROOT
-        for level in zip(*paths, strict=False):
-            if len(set(level)) > 1:
-                break
-            shared = level[0]
-        return shared
+        return self._spans.common(self._spans.places(targets))
 
     def units(self, mass: dict[str, float], threshold: float) -> tuple[list[Unit], list[str]]:
         """Split all functions into units that can matter, and those that cannot even together.
@@ -136,18 +140,16 @@ class Tree:
 
         units: list[Unit] = []
         small: dict[str, list[str]] = {}
+        below: dict[str, float] = {}
         for node in nx.dfs_postorder_nodes(self.graph, ROOT):
-            if node in self.functions and self.graph.out_degree(node) == 0:
-                gathered = [node]
-            else:
-                gathered = [
-                    t for child in self.graph.successors(node) for t in small.pop(child, [])
-                ]
-                if node in self.functions:
-                    gathered.append(node)
+            children = list(self.graph.successors(node))
+            gathered = [t for child in children for t in small.pop(child, [])]
+            below[node] = sum(below.pop(child) for child in children)
+            if node in self.functions:
+                gathered.append(node)
+                below[node] += mass.get(node, 0.0)
             total = sum(mass.get(target, 0.0) for target in gathered)
-            node_mass = sum(mass.get(target, 0.0) for target in self.below(node))
-            if gathered and total >= threshold and total >= MOST_OF_A_NODE * node_mass:
+            if gathered and total >= threshold and total >= MOST_OF_A_NODE * below[node]:
                 if len(gathered) == 1:
                     name, path = gathered[0], self._paths[gathered[0]]
                 else:
@@ -161,6 +163,69 @@ class Tree:
         member = min(self.below(node))
         path = self._paths[member]
         return path[: path.index(node) + 1]
+
+
+class _Spans:
+    """Nodes as stretches of the functions in tree order: sets of any size are named by looking at
+    as many nodes as the name has, and those above them."""
+
+    def __init__(self, paths: Mapping[str, tuple[str, ...]]) -> None:
+        self.order = sorted(paths, key=paths.__getitem__)
+        self._place = {target: place for place, target in enumerate(self.order)}
+        self._span: dict[str, tuple[int, int]] = {}
+        self._children: dict[str, dict[str, None]] = {}
+        for place, target in enumerate(self.order):
+            path = paths[target]
+            for node in path:
+                first, _ = self._span.get(node, (place, place))
+                self._span[node] = first, place + 1
+            for node, child in pairwise(path):
+                self._children.setdefault(node, {})[child] = None
+
+    def places(self, targets: Iterable[str]) -> NDArray[np.int64]:
+        """Where these stand in tree order, ascending."""
+        places = np.array([self._place[target] for target in targets], np.int64)
+        places.sort()
+        return places
+
+    def others(self, places: NDArray[np.int64], node: str) -> NDArray[np.int64]:
+        """The places of all others below a node."""
+        first, end = self._span[node]
+        return np.setdiff1d(np.arange(first, end), places, assume_unique=True)
+
+    def cover(self, places: NDArray[np.int64]) -> tuple[str, ...]:
+        """See `Tree.cover`."""
+        chosen: list[str] = []
+        waiting = [ROOT]
+        while waiting and len(places):
+            node = waiting.pop()
+            first, end = self._span[node]
+            here = int(np.searchsorted(places, end)) - int(np.searchsorted(places, first))
+            if here == end - first:
+                chosen.append(self._deepest(node))
+            elif here:
+                waiting.extend(reversed(self._children[node]))
+        return tuple(chosen)
+
+    def common(self, places: NDArray[np.int64]) -> str:
+        """See `Tree.common`."""
+        if not len(places):
+            return ROOT
+        node, first, last = ROOT, int(places[0]), int(places[-1])
+        while True:
+            for child in self._children.get(node, ()):
+                low, end = self._span[child]
+                if low <= first and last < end:
+                    node = child
+                    break
+            else:
+                return node
+
+    def _deepest(self, node: str) -> str:
+        """Of nodes that mean the same, the one that says most."""
+        while len(children := self._children.get(node, {})) == 1:
+            (node,) = children
+        return node
 
 
 def _path(target: str, packages: set[str], names: dict[str, set[str]]) -> tuple[str, ...]:

@@ -1,26 +1,54 @@
 """Best-first bisection: split what matters into halves of equal prior mass, drop what cannot.
 
-For k isolated items among n that add up, the number of probes grows with k·log2(n/k). Three things
-make it safe on real programs:
+For k isolated items among n that add up, the number of probes grows with k·log2(n/k). What is
+found is large first: a part that shows next to nothing beside what its whole does is put off, and
+looked at again, more closely, only while what was found does not explain what all items do. Four
+things make that fast and safe on real programs:
 
-* a half is inferred to matter only where parent and other half leave no other explanation, and a
-  single item that was only inferred is probed before it is reported;
-* a half that matters never clears the other: two balanced stages side by side each explain
-  everything;
-* where a set matters and neither half does, which is then made sure of, either small parts add up
+* where there is room in a block, a set is cut into more than two parts and each probe slows half
+  of them, the other half of the parts each time, so that together they name the part that carries
+  all (binary splitting, Hwang 1972; the design is that of non-adaptive group testing);
+* a part is inferred to matter only where whole and rest leave no other explanation, not often in a
+  row, and a single item that was only inferred is probed before it is reported;
+* a part that matters never clears the rest: two balanced stages side by side each explain
+  everything, so that what was only inferred to be nothing is probed, all of it together, at the
+  end;
+* where a set matters and no part of it does, which is then made sure of, either small parts add up
   (the set is reported as one, but for halves that add next to nothing) or the parts back each
   other up, and a minimal set is sought by `TaskStrategy.minimal`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Generator
 from dataclasses import replace
 
 from strategies.protocol import Outcome, Probe, Problem
-from strategies.tasks import Step, TaskStrategy
+from strategies.tasks import BATCH, Step, TaskStrategy
 
 CARRIED = 0.75
-"""Share of what two halves do that makes one of them alone the one that matters."""
+"""Share of what a set does that makes one part of it the one that matters; what is left of it at
+most where that is so."""
+
+NOTHING = 0.12
+"""Share of what a set does that is taken to be noise where a part was seen to do the rest."""
+
+FEW = 3
+"""Items that are probed one by one."""
+
+MOST_INFERRED = 2
+"""Inferences in a row before a probe has to show that they are right."""
+
+SINGLE = 1.4
+"""Times the smallest gain seen that a set of a single item that matters may have."""
+
+FIRST_DIGITS, MOST_DIGITS = 2, 4
+"""Probes that all items, and later one set, are cut up for at once, at most: each part is then a
+sixteenth. Of all items it is not known yet whether one part carries all."""
+
+EXPLAINED = 0.9
+"""Share of the gain of all items that ends the search."""
 
 
 class BestFirstBisection(TaskStrategy):
@@ -30,6 +58,14 @@ class BestFirstBisection(TaskStrategy):
         self.order = tuple(
             item.name for item in sorted(problem.items, key=lambda item: (item.path, item.name))
         )
+        self.least = max(problem.threshold, problem.resolution)
+        """The gain that is looked for."""
+        self._put_off: dict[frozenset[str], Outcome] = {}
+        """Sets that show less than that, by a probe."""
+        self._smallest = problem.gain
+        """The smallest gain of a set that was seen to matter."""
+        self._inferred: set[str] = set()
+        """Items that are in no such set and were not found, since others explain all."""
         super().__init__(problem, seed)
 
     def first(self) -> Step:
@@ -41,62 +77,250 @@ class BestFirstBisection(TaskStrategy):
             self.problem.gain_lo,
             self.problem.gain_hi,
         )
-        return self.explore(self.order, whole, measured=True)
+        return self.explore(self.order, whole, 0)
 
-    def explore(self, names: tuple[str, ...], known: Outcome, *, measured: bool) -> Step:
-        """Narrow down a set that matters (``known``: its gain, or its bounds where inferred)."""
-        if len(names) == 1:
-            if not measured:
-                known = yield Probe(frozenset(names))
+    def ask(self) -> tuple[Probe, ...]:
+        """See `Strategy.ask`; what was put off is looked at again once there is nothing else."""
+        while not self._waiting and self._look_closer():
+            pass
+        asked = super().ask()
+        if self._inferred and asked and all(len(probe.items) == 1 for probe in asked):
+            self._check_inferred()  # in the same block
+            asked = super().ask()
+        return asked
+
+    def tell(self, outcome: Outcome) -> None:
+        """See `Strategy.tell`."""
+        if outcome.judgement == "sensitive":
+            self._smallest = min(self._smallest, outcome.gain)
+        super().tell(outcome)
+
+    def _check_inferred(self) -> None:
+        """Ask whether what was only inferred to be nothing does as much as half of all, as a second
+        stage beside the one that was found would."""
+        rest = frozenset(self._inferred)
+        self._inferred.clear()
+        self.start(self._again(rest, 0.5 * self.problem.gain))
+
+    def _look_closer(self) -> bool:
+        """See whether what was found explains all; False when the search is over."""
+        gain = self.problem.gain
+        unexplained = gain - sum(found.gain for found in self._found)
+        if unexplained >= (1.0 - EXPLAINED) * gain and self.least > self.problem.threshold:
+            self.least = max(0.5 * self.least, self.problem.threshold)
+            rest = self._inferred.union(*self._put_off)
+            self._inferred.clear()
+            self._put_off.clear()
+            if rest:
+                self.start(self._again(frozenset(rest), (1.0 - EXPLAINED) * gain))
+            return True
+        if self._inferred:
+            self._check_inferred()
+            return True
+        for seen in self._put_off.values():
+            self.cleared(seen)
+        self._put_off.clear()
+        return False
+
+    def _again(self, items: frozenset[str] | tuple[str, ...], least: float) -> Step:
+        """Probe a set, and go on with it where it matters."""
+        (known,) = yield (Probe(frozenset(items), max(least, self.problem.threshold)),)
+        if known.judgement != "sensitive":
             return self._close(known)
-        heavy, light = self._halves(names)
-        first = yield Probe(frozenset(heavy))
-        if first.judgement == "insensitive" and known.lo - first.hi > self.problem.threshold:
-            self.cleared(first)
-            implied = Outcome(
-                Probe(frozenset(light)),
-                "sensitive",
-                known.gain - first.gain,
-                known.lo - first.hi,
-                known.hi,
+        names = tuple(name for name in self.order if name in known.probe.items)
+        return (yield from self.explore(names, known, 0))
+
+    def explore(self, names: tuple[str, ...], known: Outcome, inferred: int) -> Step:
+        """Narrow down a set that matters; returns whether something was found, or put off.
+
+        Args:
+            known: its gain, or its bounds where inferred.
+            inferred: how many inferences there are since the last probe that showed it.
+        """
+        least = max(min(self.least, 0.5 * known.gain), self.problem.threshold)
+        if inferred and (len(names) == 1 or inferred > MOST_INFERRED):
+            known = yield from self._ask(frozenset(names), least)
+            if known.judgement != "sensitive":
+                self._close(known)
+                return False
+            inferred = 0
+        if len(names) == 1:
+            return self._close(known)
+        if 1 < len(names) <= FEW:
+            return (yield from self._each(names, known, least))
+        cells = self._cells(names, known.gain)
+        digits = len(cells).bit_length() - 1
+        probes = tuple(
+            Probe(
+                frozenset(
+                    name for i, cell in enumerate(cells) if not i >> digit & 1 for name in cell
+                ),
+                least,
             )
-            found = yield from self.explore(light, implied, measured=False)
-            if not found and measured:
-                found = yield from self.minimal(names)
-            return found
-        both = (first, (yield Probe(frozenset(light))))
-        if all(outcome.judgement == "insensitive" for outcome in both):
-            # That contradicts what is known of the whole, unless the parts are small or interact.
-            both = (
-                (yield Probe(frozenset(heavy), surely=True)),
-                (yield Probe(frozenset(light), surely=True)),
-            )
+            for digit in reversed(range(digits))
+        )
+        outcomes = yield probes
+        if digits > 1 and (carrier := self._only(cells, outcomes, known)) is not None:
+            shown = any(outcome.judgement == "sensitive" for outcome in outcomes)
+            implied = replace(known, probe=Probe(frozenset(carrier)))
+            if (yield from self.explore(carrier, implied, 1 if shown else inferred + 1)):
+                for outcome in outcomes:
+                    if outcome.judgement == "insensitive":
+                        self._close(outcome)
+                cleared = {
+                    n for o in outcomes if o.judgement == "insensitive" for n in o.probe.items
+                }
+                self._inferred |= {*names} - {*carrier} - cleared
+                return True
+        heavy = tuple(name for cell in cells[: len(cells) // 2] for name in cell)
+        light = tuple(name for cell in cells[len(cells) // 2 :] for name in cell)
+        return (yield from self._halves_of(known, inferred, (heavy, light), outcomes[0]))
+
+    def _each(self, names: tuple[str, ...], known: Outcome, least: float) -> Step:
+        """Of a few items, all at once."""
+        outcomes = yield tuple(Probe(frozenset((name,)), least) for name in names)
+        if any(outcome.judgement == "sensitive" for outcome in outcomes):
+            for outcome in outcomes:
+                self._close(outcome)
+            return True
+        half = len(names) // 2
+        return (yield from self._contradiction(known, (names[:half], names[half:])))
+
+    def _halves_of(
+        self,
+        known: Outcome,
+        inferred: int,
+        halves: tuple[tuple[str, ...], tuple[str, ...]],
+        first: Outcome,
+    ) -> Step:
+        """Go on with the halves of a set, of which the first was probed."""
+        heavy, light = halves
+        least = first.probe.least
+        rest = self._less(known, first, light)
+        share = first.gain / max(known.gain, 1e-12)
+        matters = rest.lo > 0.0 and rest.gain >= max(0.5 * least, self.problem.threshold)
+        if first.judgement == "insensitive" and matters:
+            if share > NOTHING and least > self.problem.threshold:
+                self.start(self._again(heavy, 0.5 * least))
+            else:
+                self._close(first)
+            found = yield from self.explore(light, rest, inferred + 1)
+            if found or inferred:
+                return found
+        elif first.judgement == "sensitive" and matters:
+            self.start(self.explore(heavy, first, 0))
+            self.start(self.explore(light, rest, 1))
+            return True
+        elif (
+            first.judgement == "sensitive"
+            and share >= 1.0 - NOTHING
+            and (yield from self.explore(heavy, first, 0))
+        ):
+            self._inferred |= {*light}
+            return True
+        second = yield from self._ask(frozenset(light), least)
+        both = first, second
         if any(outcome.judgement == "sensitive" for outcome in both):
             for part, outcome in zip((heavy, light), both, strict=True):
                 if outcome.judgement == "sensitive":
-                    self.start(self.explore(part, outcome, measured=True))
+                    self.start(self.explore(part, outcome, 0))
+                else:
+                    self._close(outcome)
+            return True
+        if least > self.problem.threshold and first.gain + second.gain >= 0.5 * known.gain:
+            for outcome in both:
+                self._close(outcome)
+            return True
+        if inferred or any(outcome.judgement == "unresolved" for outcome in both):
+            for outcome in both:
+                self._close(outcome)
+            return False
+        return (yield from self._contradiction(known, (heavy, light)))
+
+    def _contradiction(
+        self,
+        known: Outcome,
+        halves: tuple[tuple[str, ...], tuple[str, ...]],
+    ) -> Step:
+        """A set matters, and no half of it does: look once more, and surely."""
+        least = max(0.25 * known.gain, self.problem.threshold)
+        both = yield tuple(Probe(frozenset(half), least, surely=True) for half in halves)
+        if any(outcome.judgement == "sensitive" for outcome in both):
+            for part, outcome in zip(halves, both, strict=True):
+                if outcome.judgement == "sensitive":
+                    self.start(self.explore(part, outcome, 0))
                 else:
                     self._close(outcome)
             return True
         for outcome in both:
             self._close(outcome)
-        if not measured or any(outcome.judgement == "unresolved" for outcome in both):
+        if any(outcome.judgement == "unresolved" for outcome in both):
             return False
         together = sum(outcome.gain for outcome in both)
         if together >= 0.5 * known.gain:
-            part, most = max(zip((heavy, light), both, strict=True), key=lambda half: half[1].gain)
+            part, most = max(zip(halves, both, strict=True), key=lambda half: half[1].gain)
             if most.gain < CARRIED * together:
                 return self.found(known)
             carrier = replace(most, judgement="sensitive")
-            return (yield from self.explore(part, carrier, measured=True))
-        return (yield from self.minimal(names))
+            return (yield from self.explore(part, carrier, 0))
+        names = (*halves[0], *halves[1])
+        (again,) = yield (Probe(frozenset(names), 2.0 * least, surely=True),)
+        if again.judgement != "sensitive":
+            return self._close(again)
+        return (yield from self.minimal(names, 2.0 * least))
+
+    def _ask(
+        self, items: frozenset[str], least: float
+    ) -> Generator[tuple[Probe, ...], tuple[Outcome, ...], Outcome]:
+        (outcome,) = yield (Probe(items, least),)
+        return outcome
 
     def _close(self, outcome: Outcome) -> bool:
+        """Book what a probe showed; True if it was found, or put off to be looked at again."""
         if outcome.judgement == "sensitive":
             return self.found(outcome)
-        if outcome.judgement == "insensitive":
+        if outcome.judgement == "unresolved":
+            return self.unresolved(outcome)
+        if outcome.hi < self.problem.threshold:
             return self.cleared(outcome)
-        return self.unresolved(outcome)
+        self._put_off[outcome.probe.items] = outcome
+        return True
+
+    def _less(self, whole: Outcome, part: Outcome, rest: tuple[str, ...]) -> Outcome:
+        """What is left for the rest of a set, by what the set and a part of it do."""
+        gain = whole.gain - part.gain
+        lo = gain - math.hypot(whole.gain - whole.lo, part.hi - part.gain)
+        hi = gain + math.hypot(whole.hi - whole.gain, part.gain - part.lo)
+        return Outcome(Probe(frozenset(rest)), "sensitive", gain, lo, hi)
+
+    def _only(
+        self, cells: list[tuple[str, ...]], outcomes: tuple[Outcome, ...], known: Outcome
+    ) -> tuple[str, ...] | None:
+        """The cell that carries all, where each probe shows either all or nothing."""
+        index = 0
+        for outcome in outcomes:
+            all_of_it = outcome.judgement == "sensitive" and outcome.gain >= CARRIED * known.gain
+            nothing = outcome.judgement == "insensitive" and (
+                outcome.gain <= (1.0 - CARRIED) * known.gain
+            )
+            if not (all_of_it or nothing):
+                return None
+            index = 2 * index + nothing
+        return cells[index]
+
+    def _cells(self, names: tuple[str, ...], gain: float) -> list[tuple[str, ...]]:
+        """Two parts, or more where there is room for their probes in a block, and the set does not
+        do more than the least that was seen to matter: then one part may carry all."""
+        digits = 1
+        if gain <= SINGLE * self._smallest:
+            most = FIRST_DIGITS if len(names) == len(self.order) else MOST_DIGITS
+            digits = max(1, min(most, BATCH // (self.branches + 1)))
+        cells = [names]
+        for _ in range(digits):
+            if any(len(cell) < 2 for cell in cells):
+                break
+            cells = [half for cell in cells for half in self._halves(cell)]
+        return cells
 
     def _halves(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cut where the masses balance within 2:1 and the tree says least belongs together."""

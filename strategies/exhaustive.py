@@ -23,7 +23,7 @@ class Exhaustive(TaskStrategy):
         yield  # makes this a generator; all the work is in the steps started above
 
     def _one(self, name: str) -> Step:
-        outcome = yield Probe(frozenset((name,)))
+        (outcome,) = yield (Probe(frozenset((name,))),)
         if outcome.judgement == "sensitive":
             return self.found(outcome)
         if outcome.judgement == "insensitive":

@@ -9,7 +9,7 @@ runs altogether.
 Guarantees every strategy must give (the conformance suite in ``tests/strategies`` checks them):
 
 * it asks only for non-empty sets of the problem's own items, and ends on its own;
-* between `ask` and the last `tell` of that batch it is not asked again;
+* `ask` names what it wants to know by now: a probe is asked for again until it was told of;
 * every item ends in exactly one of `Found`, `Cleared`, `Open`, whenever `result` is called.
 """
 
@@ -39,7 +39,8 @@ class Problem:
     """What is searched.
 
     ``gain`` is the measured gain of all items together with its bounds; an item matters when its
-    gain is at least ``threshold`` (same scale).
+    gain is at least ``threshold`` (same scale). ``resolution`` is about what a single run tells
+    from nothing; smaller gains take more runs, with the square of the ratio.
     """
 
     items: tuple[Item, ...]
@@ -47,17 +48,20 @@ class Problem:
     gain_lo: float
     gain_hi: float
     threshold: float
+    resolution: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """Slow exactly these items and judge the set.
 
-    The engine may set aside as insensitive what probably does not matter. Not so ``surely``: then
-    only bounds decide, and what noise leaves open is unresolved.
+    The question is whether its gain is about ``least`` (0: the threshold) or nothing: `insensitive`
+    may be said as soon as the gain is surely below twice that, and of what probably does not
+    matter. Not so ``surely``: then only bounds decide, and what noise leaves open is unresolved.
     """
 
     items: frozenset[str]
+    least: float = 0.0
     surely: bool = False
 
 
@@ -112,7 +116,8 @@ class Strategy(Protocol):
     """See the module docstring for what must hold."""
 
     def ask(self) -> tuple[Probe, ...]:
-        """The probes wanted now, independent of each other; empty when the search is over."""
+        """The probes wanted now, independent of each other, until they are told of; empty when the
+        search is over."""
         ...
 
     def tell(self, outcome: Outcome) -> None:

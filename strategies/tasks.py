@@ -1,6 +1,6 @@
 """Searches written as straight-line generators, run side by side.
 
-A search step is a generator that yields a `Probe`, is sent its `Outcome`, and may start further
+A search step is a generator that yields probes, is sent their outcomes, and may start further
 steps. `TaskStrategy` runs any number of them: `ask` hands out what all of them wait for, most
 promising first. Subclasses in this package provide the first step and nothing else.
 """
@@ -11,10 +11,10 @@ from collections.abc import Generator, Iterable
 
 from strategies.protocol import Cleared, Found, Item, Open, Outcome, Probe, Problem, Result
 
-Step = Generator[Probe, Outcome, bool]
-"""Yields probes, receives outcomes, returns whether it found anything."""
+Step = Generator[tuple[Probe, ...], tuple[Outcome, ...], bool]
+"""Yields probes, receives their outcomes, returns whether it found anything."""
 
-BATCH = 4
+BATCH = 8
 """Probes handed out at once: they share the control of a block."""
 
 
@@ -25,7 +25,7 @@ class TaskStrategy:
         self.problem = problem
         self.seed = seed
         self.items: dict[str, Item] = {item.name: item for item in problem.items}
-        self._waiting: dict[Probe, list[Step]] = {}
+        self._waiting: list[tuple[tuple[Probe, ...], Step]] = []
         self._known: dict[Probe, Outcome] = {}
         self._found: list[Found] = []
         self._cleared: list[Cleared] = []
@@ -40,14 +40,18 @@ class TaskStrategy:
     def ask(self) -> tuple[Probe, ...]:
         """Up to `BATCH` probes, largest mass first (ties: by name, so that order is
         reproducible)."""
-        order = sorted(self._waiting, key=lambda p: (-self.mass(p.items), sorted(p.items)))
+        wanted = {p: None for probes, _ in self._waiting for p in probes if p not in self._known}
+        order = sorted(wanted, key=lambda p: (-self.mass(p.items), min(p.items)))
         return tuple(order[:BATCH])
 
     def tell(self, outcome: Outcome) -> None:
-        """Continue every step that waits for this probe."""
+        """Continue every step that has waited for this probe."""
         self._known[outcome.probe] = outcome
-        for step in self._waiting.pop(outcome.probe, []):
-            self._advance(step, outcome)
+        for entry in list(self._waiting):
+            probes, step = entry
+            if all(probe in self._known for probe in probes):
+                self._waiting.remove(entry)
+                self._advance(step, probes)
 
     def result(self) -> Result:
         """Found wins over cleared (redundant parts are cleared alone and found together)."""
@@ -78,7 +82,7 @@ class TaskStrategy:
 
     def start(self, step: Step) -> None:
         """Run a step side by side with those already running."""
-        self._advance(step, None)
+        self._advance(step, ())
 
     def mass(self, names: Iterable[str]) -> float:
         """Prior mass of a set."""
@@ -99,15 +103,22 @@ class TaskStrategy:
         self._open.append(Open(outcome.probe.items, outcome.reason or "could not be measured"))
         return False
 
-    def minimal(self, names: tuple[str, ...]) -> Step:
+    @property
+    def branches(self) -> int:
+        """How many steps wait for probes."""
+        return len(self._waiting)
+
+    def minimal(self, names: tuple[str, ...], least: float = 0.0) -> Step:
         """Find one minimal set of ``names`` that still matters, given that all together do.
+
+        ``least``: the gain asked for, about half of what all together have.
 
         QuickXplain (Junker 2004): for monotone responses the set is 1-minimal (no member can be
         left out), in about 2k·log2(n/k) + 2k probes for a set of k among n. What remains is then
         probed.
         """
-        core = yield from self._explain((), names, False)
-        outcome = yield Probe(frozenset(core))
+        core = yield from self._explain((), names, False, least)
+        (outcome,) = yield (Probe(frozenset(core), least),)
         if outcome.judgement != "sensitive":
             return self.unresolved(
                 Outcome(
@@ -122,9 +133,9 @@ class TaskStrategy:
         self.found(outcome)
         rest = tuple(name for name in names if name not in core)
         if rest:
-            outcome = yield Probe(frozenset(rest))
+            (outcome,) = yield (Probe(frozenset(rest), least),)
             if outcome.judgement == "sensitive":
-                yield from self.minimal(rest)
+                yield from self.minimal(rest, least)
             elif outcome.judgement == "insensitive":
                 self.cleared(outcome)
             else:
@@ -132,26 +143,28 @@ class TaskStrategy:
         return True
 
     def _explain(
-        self, background: tuple[str, ...], names: tuple[str, ...], grown: bool
-    ) -> Generator[Probe, Outcome, tuple[str, ...]]:
+        self, background: tuple[str, ...], names: tuple[str, ...], grown: bool, least: float
+    ) -> Generator[tuple[Probe, ...], tuple[Outcome, ...], tuple[str, ...]]:
         if grown and background:
-            outcome = yield Probe(frozenset(background))
+            (outcome,) = yield (Probe(frozenset(background), least),)
             if outcome.judgement == "sensitive":
                 return ()
         if len(names) == 1:
             return names
         half = len(names) // 2
         left, right = names[:half], names[half:]
-        from_right = yield from self._explain(background + left, right, True)
-        from_left = yield from self._explain(background + from_right, left, bool(from_right))
+        from_right = yield from self._explain(background + left, right, True, least)
+        from_left = yield from self._explain(background + from_right, left, bool(from_right), least)
         return from_left + from_right
 
-    def _advance(self, step: Step, outcome: Outcome | None) -> None:
+    def _advance(self, step: Step, told: tuple[Probe, ...]) -> None:
         """Run a step until it wants something that is not known yet."""
         try:
-            probe = next(step) if outcome is None else step.send(outcome)
-            while probe in self._known:
-                probe = step.send(self._known[probe])
+            while True:
+                outcomes = tuple(self._known[probe] for probe in told)
+                told = step.send(outcomes) if told else next(step)
+                if not all(probe in self._known for probe in told):
+                    self._waiting.append((told, step))
+                    return
         except StopIteration:
             return
-        self._waiting.setdefault(probe, []).append(step)
