@@ -39,9 +39,11 @@ cases accuracy: BUDGET = 120s
 cases: environment
 	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
-# The demonstration again and again, with 20 seeds in both modes: about half an hour.
+# The demonstration again and again, with 20 seeds in both modes, about half an hour; then programs
+# that are generated, once each, ten minutes: how much of what was planted in them is found, and what
+# else. Only these, or some of them, with ACCURACY="--generated deep wide".
 accuracy: environment
-	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET)
+	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET) $(ACCURACY)
 
 # What windows of one run save against a process for each experiment, 45 minutes; one example or
 # start-up with LIVE="--example gpu_serving --startup 10".

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -39,6 +40,12 @@ def reported(summary: dict[str, Any]) -> dict[str, dict[str, Any]]:
         for entry in summary["sensitive"]
         for function in entry["members"] or [entry["target"]]
     }
+
+
+def and_nothing_else(case: Case, summary: dict[str, Any]) -> Case:
+    """The case where the truth is known of every function: whatever else is reported is wrong."""
+    others = frozenset(reported(summary)) - case.must_be_sensitive
+    return replace(case, must_not_be_sensitive=case.must_not_be_sensitive | others)
 
 
 def _false_claims(summary: dict[str, Any], case: Case) -> Iterator[str]:

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from accuracy import judge
 from cases.truth import CASES
+from generated.program import write
+from generated.recipes import RECIPES
 from investigation import ROOT, investigate
 from judgement import wrong
 
@@ -31,6 +34,16 @@ def test_a_case_is_answered_rightly_or_not_at_all(program: str) -> None:
     assert wrong(done.summary, case) == []
     assert done.exit_code == exit_code(done.summary)
     assert done.summary["cost"]["wall_s"] < 20 + 5
+
+
+@pytest.mark.parametrize("name", ["deep", "decoy_before_wait"])
+def test_a_generated_program_is_answered_rightly_or_not_at_all(name: str, tmp_path: Path) -> None:
+    program = write(next(recipe for recipe in RECIPES if recipe.name == name), tmp_path)
+    done = investigate(program.script, program.case.args, budget="20s")
+    outcome, complaints = judge(program, done)
+    assert outcome in ("right", "undecided"), complaints
+    assert done.summary is not None
+    assert done.exit_code == exit_code(done.summary)
 
 
 @pytest.mark.parametrize("name", ["richards", "deltablue"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from cases.truth import Case, left_by, main_
-from judgement import missing, wrong
+from judgement import and_nothing_else, missing, wrong
 
 CASE = Case(
     "any.py",
@@ -84,3 +84,12 @@ def test_the_share_of_a_wait_of_known_length_goes_by_the_time_of_a_unit() -> Non
     assert missing(summary("sensitive", entry("sample")), case) == []
     faster = summary("sensitive", entry("sample"), baseline={"time_per_unit_s": 0.0075})
     assert "truth 0.07" in missing(faster, case)[0]
+
+
+def test_where_the_truth_is_known_of_every_function_whatever_else_is_reported_is_wrong() -> None:
+    both = ["__main__:sample", "__main__:tidy"]
+    alone = summary("inconclusive", entry("*", members=both[:1]))
+    together = summary("inconclusive", entry("*", members=both))
+    assert wrong(alone, and_nothing_else(CASE, alone)) == []
+    assert wrong(together, and_nothing_else(CASE, together)) == ["__main__:tidy is reported"]
+    assert wrong(together, CASE) == []
