@@ -6,7 +6,7 @@ VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 150s
 
-.PHONY: demo test test-short lint cases accuracy bench-live bench-injector agreement soak-live clean \
+.PHONY: demo test test-short lint cases accuracy bench-live bench-injector bench-search agreement soak-live clean \
 	environment
 
 demo:
@@ -49,6 +49,11 @@ accuracy: environment
 # start-up with LIVE="--example gpu_serving --startup 10".
 bench-live: environment
 	$(VENV)/bin/python tests/bench_live.py $(LIVE)
+
+# What the search costs and how right it is, simulated, and what others would need: an hour. A part,
+# or few trials, with SEARCH="--only table --trials 200".
+bench-search: environment
+	$(VENV)/bin/python tests/bench_search.py $(SEARCH)
 
 # What a callback costs, how exact delays are, what discovery costs and how right its own times are:
 # a minute.

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import replace
 
-from bisector.answer import Answer, Unresolved
+from bisector.answer import Answer, Finding, Unresolved
 from bisector.certificate import certify
 from bisector.discovery import Discovery, needs_bare, slowed
 from bisector.events import Event, PhaseBegan
@@ -30,6 +30,9 @@ AGREE = 1.03
 MOST_DISCOVERIES = 5
 DISCOVERY_SHARE = 0.15
 """Share of the budget by which discovery ends with what it has."""
+
+SUSPECTED_RUNS = 3
+"""Runs of a set before it is suspected without a certificate: one may have been disturbed."""
 
 SEARCHES = 3
 """How often the search begins anew, on fresh runs, while it finds nothing: something matters."""
@@ -65,7 +68,7 @@ class Engine:
 
     def answer(self) -> Answer:
         """Everything known so far."""
-        known = _without_guesses(self.lab.known, self.lab.settings.threshold)
+        known = _without_guesses(self.lab)
         disturbed = self.lab.disturbance.sentence()
         if disturbed is not None:
             known = replace(known, warnings=(*known.warnings, disturbed))
@@ -160,13 +163,27 @@ class Engine:
         return runs
 
 
-def _without_guesses(known: Answer, threshold: float) -> Answer:
+def _without_guesses(lab: Lab) -> Answer:
     """Where nothing is certified, only what clearly reaches the threshold is suspected; the rest of
-    what the search was after is open."""
+    what the search was after is open.
+
+    What a search comes upon is the largest of much that it looked at, so its p-values count as many
+    times as there were sets (Bonferroni); those of fresh runs are adjusted among themselves.
+    """
+    known, alpha = lab.known, 1.0 - lab.settings.confidence
     if known.verdict == "sensitive" or known.root is None:
         return known
-    least = max(threshold * known.root.gain.estimate, 0.0)
-    guesses = [f for f in known.sensitive if f.effect.gain.lo <= least]
+    least = max(lab.settings.threshold * known.root.gain.estimate, 0.0)
+    looked_at = lab.finalists.trials.sets if lab.finalists.trials is not None else 1
+    fresh = dict(known.certificate.necessary_p_values)
+    suspects: list[Finding] = []
+    guesses: list[Finding] = []
+    for finding in known.sensitive:
+        effect = finding.effect
+        adjusted = fresh.get(finding.target, min(1.0, effect.p_value * looked_at))
+        enough = effect.gain.lo > least and effect.runs >= SUSPECTED_RUNS and adjusted <= alpha
+        found = replace(finding, p_value_adjusted=adjusted)
+        (suspects if enough else guesses).append(found)
     unresolved = (
         Unresolved(
             f.target,
@@ -176,8 +193,4 @@ def _without_guesses(known: Answer, threshold: float) -> Answer:
         )
         for f in guesses
     )
-    return replace(
-        known,
-        sensitive=tuple(f for f in known.sensitive if f not in guesses),
-        unresolved=(*known.unresolved, *unresolved),
-    )
+    return replace(known, sensitive=tuple(suspects), unresolved=(*known.unresolved, *unresolved))

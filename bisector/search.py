@@ -183,7 +183,8 @@ def _judge(
     return None
 
 
-def _kind(lab: Lab, functions: frozenset[str]) -> Kind:
+def kind(lab: Lab, functions: frozenset[str]) -> Kind:
+    """What a set is, to the reader."""
     if len(functions) > 1:
         return "subtree"
     (target,) = functions
@@ -221,7 +222,7 @@ def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold
             Finalist(
                 lab.tree.name(functions),
                 functions,
-                _kind(lab, functions),
+                kind(lab, functions),
                 Interval(found.gain, found.lo, found.hi),
             )
         )
@@ -267,7 +268,7 @@ def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], thresh
     name = lab.tree.name(functions)
     lab.reopen(functions)
     lab.finalists.members.append(
-        Finalist(name, functions, _kind(lab, functions), Interval(bound / MASS_MARGIN, 0.0, bound))
+        Finalist(name, functions, kind(lab, functions), Interval(bound / MASS_MARGIN, 0.0, bound))
     )
 
 

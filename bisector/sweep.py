@@ -16,6 +16,7 @@ from bisector.finalists import EXPLAINED, Finalist
 from bisector.lab import Lab, Steps
 from bisector.response import respond
 from bisector.search import ALPHA, publish, reserve_s
+from bisector.shrink import shrink
 from bisector.statistics import Estimate
 from bisector.trials import TOLD_APART, Arm, Trials
 
@@ -44,6 +45,8 @@ def sweep(lab: Lab) -> Steps:
     if root is None or trials is None:
         return
     lab.emit(PhaseBegan("sweep", f"{len(lab.finalists.members)} finalists at other doses"))
+    for member in lab.finalists.members:
+        yield from shrink(lab, member, lab.settings.threshold * root.gain.estimate)
     yield from _look_again(lab, trials, root.gain.estimate)
     yield from _overlaps(lab, trials)
     publish(lab, trials)

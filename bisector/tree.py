@@ -126,6 +126,10 @@ class Tree:
             return ", ".join((node, *(f"!{pattern}" for pattern in left_out)))
         return f"{len(wanted)} functions of {node}"
 
+    def ordered(self, targets: Iterable[str]) -> list[str]:
+        """The same in tree order."""
+        return [self._spans.order[place] for place in self._spans.places(targets)]
+
     def common(self, targets: Iterable[str]) -> str:
         """The deepest node that has all of them below it."""
         return self._spans.common(self._spans.places(targets))

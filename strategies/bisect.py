@@ -31,6 +31,9 @@ CARRIED = 0.75
 """Share of what a set does that makes one part of it the one that matters; what is left of it at
 most where that is so."""
 
+ALL_OF_IT = 0.8
+"""The same where it is all or nothing: half of that is told from nothing, and from noise."""
+
 NOTHING = 0.12
 """Share of what a set does that is taken to be noise where a part was seen to do the rest."""
 
@@ -147,7 +150,7 @@ class BestFirstBisection(TaskStrategy):
         if len(names) == 1:
             return self._close(known)
         if 1 < len(names) <= FEW:
-            return (yield from self._each(names, known, least))
+            return (yield from self._each(names, known, inferred, least))
         cells = self._cells(names, known.gain)
         digits = len(cells).bit_length() - 1
         probes = tuple(
@@ -176,13 +179,17 @@ class BestFirstBisection(TaskStrategy):
         light = tuple(name for cell in cells[len(cells) // 2 :] for name in cell)
         return (yield from self._halves_of(known, inferred, (heavy, light), outcomes[0]))
 
-    def _each(self, names: tuple[str, ...], known: Outcome, least: float) -> Step:
+    def _each(self, names: tuple[str, ...], known: Outcome, inferred: int, least: float) -> Step:
         """Of a few items, all at once."""
         outcomes = yield tuple(Probe(frozenset((name,)), least) for name in names)
         if any(outcome.judgement == "sensitive" for outcome in outcomes):
             for outcome in outcomes:
                 self._close(outcome)
             return True
+        if inferred:
+            for outcome in outcomes:
+                self._close(outcome)
+            return False
         half = len(names) // 2
         return (yield from self._contradiction(known, (names[:half], names[half:])))
 
@@ -243,31 +250,39 @@ class BestFirstBisection(TaskStrategy):
         halves: tuple[tuple[str, ...], tuple[str, ...]],
     ) -> Step:
         """A set matters, and no half of it does: look once more, and surely."""
-        least = max(0.25 * known.gain, self.problem.threshold)
-        both = yield tuple(Probe(frozenset(half), least, surely=True) for half in halves)
-        if any(outcome.judgement == "sensitive" for outcome in both):
-            for part, outcome in zip(halves, both, strict=True):
-                if outcome.judgement == "sensitive":
-                    self.start(self.explore(part, outcome, 0))
-                else:
-                    self._close(outcome)
-            return True
+        least = 0.25 * known.gain
+        while True:
+            asked = max(least, self.problem.threshold)
+            both = yield tuple(Probe(frozenset(half), asked, surely=True) for half in halves)
+            if any(outcome.judgement == "sensitive" for outcome in both):
+                for part, outcome in zip(halves, both, strict=True):
+                    if outcome.judgement == "sensitive":
+                        self.start(self.explore(part, outcome, 0))
+                    else:
+                        self._close(outcome)
+                return True
+            together = sum(outcome.gain for outcome in both)
+            small = together >= 0.5 * known.gain
+            if not small or asked == self.problem.threshold:
+                break
+            least *= 0.5  # they add up: is it one of them, or many small ones?
         for outcome in both:
             self._close(outcome)
         if any(outcome.judgement == "unresolved" for outcome in both):
             return False
-        together = sum(outcome.gain for outcome in both)
-        if together >= 0.5 * known.gain:
+        if small:
             part, most = max(zip(halves, both, strict=True), key=lambda half: half[1].gain)
             if most.gain < CARRIED * together:
                 return self.found(known)
             carrier = replace(most, judgement="sensitive")
             return (yield from self.explore(part, carrier, 0))
+        least = max(0.25 * known.gain, self.problem.threshold)
         names = (*halves[0], *halves[1])
         (again,) = yield (Probe(frozenset(names), 2.0 * least, surely=True),)
         if again.judgement != "sensitive":
-            return self._close(again)
-        return (yield from self.minimal(names, 2.0 * least))
+            self._close(again)
+            return False
+        return (yield from self.minimal(names, ALL_OF_IT * known.gain))
 
     def _ask(
         self, items: frozenset[str], least: float

@@ -7,12 +7,16 @@ promising first. Subclasses in this package provide the first step and nothing e
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable
 
 from strategies.protocol import Cleared, Found, Item, Open, Outcome, Probe, Problem, Result
 
 Step = Generator[tuple[Probe, ...], tuple[Outcome, ...], bool]
 """Yields probes, receives their outcomes, returns whether it found anything."""
+
+PATIENCE = 10
+"""Probes for each halving of a set after which a minimal part of it is given up."""
 
 BATCH = 8
 """Probes handed out at once: they share the control of a block."""
@@ -117,9 +121,10 @@ class TaskStrategy:
         left out), in about 2k·log2(n/k) + 2k probes for a set of k among n. What remains is then
         probed.
         """
-        core = yield from self._explain((), names, False, least)
+        patience = [round(PATIENCE * math.log2(len(names) + 1))]
+        core = yield from self._explain((), names, False, least, patience)
         (outcome,) = yield (Probe(frozenset(core), least),)
-        if outcome.judgement != "sensitive":
+        if outcome.judgement != "sensitive" or patience[0] < 0:
             return self.unresolved(
                 Outcome(
                     Probe(frozenset(names)),
@@ -143,8 +148,16 @@ class TaskStrategy:
         return True
 
     def _explain(
-        self, background: tuple[str, ...], names: tuple[str, ...], grown: bool, least: float
+        self,
+        background: tuple[str, ...],
+        names: tuple[str, ...],
+        grown: bool,
+        least: float,
+        patience: list[int],
     ) -> Generator[tuple[Probe, ...], tuple[Outcome, ...], tuple[str, ...]]:
+        patience[0] -= 1
+        if patience[0] < 0:  # noise has led it astray
+            return names
         if grown and background:
             (outcome,) = yield (Probe(frozenset(background), least),)
             if outcome.judgement == "sensitive":
@@ -153,8 +166,10 @@ class TaskStrategy:
             return names
         half = len(names) // 2
         left, right = names[:half], names[half:]
-        from_right = yield from self._explain(background + left, right, True, least)
-        from_left = yield from self._explain(background + from_right, left, bool(from_right), least)
+        from_right = yield from self._explain(background + left, right, True, least, patience)
+        from_left = yield from self._explain(
+            background + from_right, left, bool(from_right), least, patience
+        )
         return from_left + from_right
 
     def _advance(self, step: Step, told: tuple[Probe, ...]) -> None:
