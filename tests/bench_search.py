@@ -71,9 +71,8 @@ class Report:
             recall = said["verdicts"].get("insensitive", 0) / trials
         beside = f" (asked {asked.runs}, recall {asked.recall:.2f})" if asked else ""
         cover = "-" if said["coverage"] is None else f"{said['coverage']:.3f}"
-        named = (
-            f" named {said['co_critical_named']:.2f}" if study.plan.shape in "co-critical" else ""
-        )
+        named = f" named {said['co_critical_named']:.2f}" if said["co_critical_named"] else ""
+        decision = said["decision_ms"]
         print(
             f"{name:44} runs {runs['median']:5.0f} p90 {runs['p90']:5.0f}{beside} "
             f"recall {recall:.3f} fwe {said['family_wise_error']:.3f} coverage {cover} "
@@ -132,11 +131,9 @@ class Bench:
     """A synthetic program for who repeats runs and compares them with a t-test."""
 
     def __init__(self, plan: Plan, cv: float, seed: int) -> None:
-        self.program = SyntheticProgram(
-            blueprint(plan, seed), noise("normal", cv, seed + 1_000_003)
-        )
+        self._noise = noise("normal", cv, seed + 1_000_003)
+        self.program = SyntheticProgram(blueprint(plan, seed), self._noise)
         self.runs = 0
-        self._noise = noise("normal", cv, seed + 2_000_003)
 
     def times(self, targets: frozenset[str], repetitions: int) -> list[float]:
         """So many runs with these slowed."""
