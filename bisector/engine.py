@@ -15,6 +15,7 @@ from bisector.certificate import certify
 from bisector.discovery import Discovery, needs_bare, slowed
 from bisector.events import Event, PhaseBegan
 from bisector.finalists import Finalists
+from bisector.guarded import StrategyFailed
 from bisector.lab import BenchmarkBroken, BudgetOver, EngineSettings, Lab, Steps
 from bisector.observations import RunObserved, RunRequest, discovered, effort
 from bisector.root import judge_root
@@ -118,7 +119,7 @@ class Engine:
             yield from certify(lab)
         except BudgetOver:
             lab.know(stop_reason="budget")
-        except BenchmarkBroken as broken:
+        except (BenchmarkBroken, StrategyFailed) as broken:
             lab.know(verdict="inconclusive", stop_reason="failed", failure=str(broken))
 
     def _calibrate(self) -> Steps:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from bisector.answer import Finding, Interval, Kind, Pruned, PruneReason
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.finalists import Finalist
+from bisector.guarded import Guarded
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.statistics import Estimate, sequence_radius
 from bisector.tree import Unit
@@ -60,18 +61,16 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     trials = finalists.trials = finalists.trials or lab.exploratory()
     finalists.dose = choose_dose(lab, threshold)
     by_name = {unit.name: unit for unit in units}
-    strategy = make(
-        lab.settings.strategy,
-        Problem(
-            tuple(unit.item() for unit in units),
-            root.gain.estimate,
-            max(root.gain.lo, 0.5 * root.gain.estimate),
-            root.gain.hi,
-            threshold,
-            _resolution(lab, trials),
-        ),
-        lab.settings.seed,
+    problem = Problem(
+        tuple(unit.item() for unit in units),
+        root.gain.estimate,
+        max(root.gain.lo, 0.5 * root.gain.estimate),
+        root.gain.hi,
+        threshold,
+        _resolution(lab, trials),
     )
+    name, seed = lab.settings.strategy, lab.settings.seed
+    strategy = Guarded(name, lambda: make(name, problem, seed), problem)
     try:
         while probes := strategy.ask():
             yield from _measure(lab, trials, strategy, probes, by_name, threshold)

@@ -1,0 +1,97 @@
+"""A strategy that is not trusted: what it asks for, and what it says it found, is checked.
+
+Strategies come from other packages too, or from an agent. One that is wrong about where to look
+costs runs; one that breaks its contract ends the investigation with a sentence about it, and what
+was measured is kept. It never decides what is true: the engine judges, and the certificate rests on
+fresh runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from strategies.protocol import Cleared, Found, Open, Outcome, Probe, Problem, Result, Strategy
+
+T = TypeVar("T")
+
+MOST_IN_VAIN = 1000
+"""How often a strategy may ask in a row for nothing but what it was told."""
+
+
+class StrategyFailed(Exception):
+    """It broke its contract; the message says how."""
+
+
+class Guarded:
+    """The strategy ``name`` for one problem, as a `Strategy` that keeps the contract or raises."""
+
+    def __init__(self, name: str, make: Callable[[], Strategy], problem: Problem) -> None:
+        self._name = name
+        self._items = frozenset(item.name for item in problem.items)
+        self._told: set[Probe] = set()
+        self._in_vain = 0
+        self._strategy = self._call("could not begin", make)
+
+    def ask(self) -> tuple[Probe, ...]:
+        """See `Strategy.ask`.
+
+        Raises:
+            StrategyFailed: it asks for what is not there, or never stops.
+        """
+        probes = self._call("could not ask", lambda: tuple(self._strategy.ask()))
+        for probe in probes:
+            if not isinstance(probe, Probe):
+                raise self._failed(f"asked for {probe!r}, which is no probe")
+            self._check_items(probe.items, "asked for")
+            if not (math.isfinite(probe.least) and probe.least >= 0.0):
+                raise self._failed(f"asked whether a gain is {probe.least}")
+        self._in_vain = self._in_vain + 1 if self._told.issuperset(probes) else 0
+        if probes and self._in_vain > MOST_IN_VAIN:
+            raise self._failed("asks again and again for what it was told, and never stops")
+        return probes
+
+    def tell(self, outcome: Outcome) -> None:
+        """See `Strategy.tell`."""
+        self._told.add(outcome.probe)
+        self._call("could not be told", lambda: self._strategy.tell(outcome))
+
+    def result(self) -> Result:
+        """See `Strategy.result`.
+
+        Raises:
+            StrategyFailed: it is no partition of the items, or has numbers that are none.
+        """
+        result = self._call("could not say what it found", self._strategy.result)
+        if not isinstance(result, Result):
+            raise self._failed(f"said it found {result!r}, which is no result")
+        parts: tuple[Found | Cleared | Open, ...] = (*result.found, *result.cleared, *result.open)
+        for part in parts:
+            self._check_items(part.items, "said something of")
+        named = Counter(item for part in parts for item in part.items)
+        if named.keys() != self._items or max(named.values(), default=1) > 1:
+            raise self._failed("named some functions twice, or not at all, in its result")
+        for found in result.found:
+            if not all(map(math.isfinite, (found.gain, found.lo, found.hi))):
+                raise self._failed(f"said that something gains {found.gain}")
+        return result
+
+    def _check_items(self, items: Iterable[str], did: str) -> None:
+        if not isinstance(items, frozenset):
+            raise self._failed(f"{did} {items!r}, which is no frozenset")
+        if not items:
+            raise self._failed(f"{did} an empty set")
+        if not items <= self._items:
+            unknown = min(map(repr, items - self._items))
+            raise self._failed(f"{did} {unknown}, which is not among what can be slowed")
+
+    def _call(self, failing: str, call: Callable[[], T]) -> T:
+        try:
+            return call()
+        except Exception as error:
+            raise self._failed(f"{failing}: {type(error).__name__}: {error}") from error
+
+    def _failed(self, how: str) -> StrategyFailed:
+        return StrategyFailed(f"the strategy {self._name!r} {how}; choose another with --strategy")
