@@ -7,6 +7,7 @@ that it differs from the sensitive set.
 from __future__ import annotations
 
 from bisector.answer import Answer, Finding, Pruned
+from bisector.census import judged
 from bisector.schema import Hot, Standing, finite
 
 MOST = 8
@@ -18,19 +19,16 @@ def hottest(answer: Answer) -> list[Hot]:
     baseline = answer.baseline
     if answer.discovery is None or baseline is None or not baseline.time_per_unit_s > 0:
         return []
-    judged: dict[str, Finding | Pruned] = {
-        name: node for node in answer.insensitive for name in (node.target, *node.functions)
-    }
-    judged |= {name: node for node in answer.sensitive for name in (node.target, *node.functions)}
+    verdicts = judged(answer)
     hot = sorted(answer.discovery.functions, key=lambda f: (-(f.gil_s + f.nogil_s), f.target))
     parts = []
     for f in hot[:MOST]:
-        node = judged.get(f.target)
+        node = verdicts.get(f.target)
         verdict: Standing = "unresolved"
         bound: float | None = None
         if isinstance(node, Finding):
             verdict, bound = "sensitive", finite(node.effect.gain.hi)
-        elif node is not None:
+        elif isinstance(node, Pruned):
             verdict, bound = "insensitive", finite(node.gain_upper95)
         if f.gil_s + f.nogil_s > 0:
             parts.append(

@@ -28,6 +28,9 @@ APPLICATION_ID = 0x5350_4244
 FORMAT = 1
 """Format of the tables; counts up whenever an older tool could no longer read them."""
 
+AT_ONCE = 32
+"""Observations that are read together; one of a large program is a megabyte."""
+
 _SCHEMA = f"""
     PRAGMA application_id = {APPLICATION_ID};
     PRAGMA user_version = {FORMAT};
@@ -126,13 +129,17 @@ class Journal:
         Raises:
             RunDirectoryError: a row cannot be read.
         """
-        query = "SELECT request, observed FROM observations ORDER BY number"
+        # A few at a time: a reader that takes its time must not keep a writer waiting.
+        query = "SELECT * FROM observations WHERE number > ? ORDER BY number LIMIT ?"
+        last = -1
         with _telling(self.path):
-            for request, observed in self._connection.execute(query):
-                yield (
-                    _adapters()[RunRequest].validate_python(json.loads(request)),
-                    _adapters()[RunObserved].validate_python(json.loads(observed)),
-                )
+            while rows := self._connection.execute(query, (last, AT_ONCE)).fetchall():
+                last = rows[-1][0]
+                for _, request, observed in rows:
+                    yield (
+                        _adapters()[RunRequest].validate_python(json.loads(request)),
+                        _adapters()[RunObserved].validate_python(json.loads(observed)),
+                    )
 
     def meta(self) -> dict[str, Any]:
         """The description of the run: settings, seed, versions, calibration, metric ...
@@ -143,6 +150,20 @@ class Journal:
         with _telling(self.path):
             rows = self._connection.execute("SELECT name, value FROM meta").fetchall()
             return {name: json.loads(value) for name, value in rows}
+
+    def description(self) -> dict[str, Any]:
+        """The same, complete.
+
+        Raises:
+            RunDirectoryError: parts of it are missing.
+        """
+        meta = self.meta()
+        needed = {"settings", "run_id", "started_at", "command", "python", "fingerprint"}
+        if missing := needed - meta.keys():
+            raise RunDirectoryError(
+                f"{self.path} lacks {', '.join(sorted(missing))}; it cannot be taken up again"
+            )
+        return meta
 
     def close(self) -> None:
         """Close the file. Idempotent."""

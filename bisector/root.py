@@ -171,7 +171,7 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
 def _is_sure(lab: Lab, trials: Trials, arm: Arm) -> bool:
     """Whether an arm clearly lowers throughput, and by what matters."""
     alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
-    bounds = trials.bounds(arm, alpha, least)
+    bounds = trials.bounds(arm, 2.0 * alpha, least)  # one-sided
     if bounds is None or bounds.estimate < least:
         return False
     if bounds.estimate > 1.75 * least:

@@ -23,6 +23,7 @@ from bisector.leftovers import end_processes_of
 from bisector.ownership import stranger
 
 DEFAULT_PARENT = ".speedbump"
+JOURNAL, SUMMARY, CENSUS = "journal.db", "summary.json", "census.json"
 
 LEAST_FREE_BYTES = 32_000_000
 """Room for the records of a run. They are written through a memory map, where a full disk does not
@@ -40,7 +41,7 @@ class RunDirectory:
         """
         # Absolute, because the warden and the benchmark run elsewhere.
         self.path = path = path.absolute()
-        if whose := stranger(path) or stranger(path / "journal.db"):
+        if whose := stranger(path) or stranger(path / JOURNAL):
             raise RunDirectoryError(f"{path} {whose}; copy it to make it yours, or name another")
         self._made = not path.exists()
         try:
@@ -75,12 +76,17 @@ class RunDirectory:
     @property
     def journal(self) -> Path:
         """Where the journal is."""
-        return self.path / "journal.db"
+        return self.path / JOURNAL
 
     @property
     def summary(self) -> Path:
         """Where the summary is written, as JSON."""
-        return self.path / "summary.json"
+        return self.path / SUMMARY
+
+    @property
+    def census(self) -> Path:
+        """Where it is written what became of each function, as JSON."""
+        return self.path / CENSUS
 
     def require_room(self) -> None:
         """Look whether a run's records still fit on the disk.
@@ -92,7 +98,7 @@ class RunDirectory:
 
     def discard(self) -> None:
         """Take away what was made for a run that came to nothing, and close."""
-        for path in (self.journal, self.summary):
+        for path in (self.journal, self.summary, self.census):
             path.unlink(missing_ok=True)
         self.close()
         if self._made:
@@ -130,6 +136,34 @@ class RunDirectory:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+
+def run_at(path: Path) -> Path:
+    """The absolute path of a run directory; nothing is made there by looking.
+
+    Raises:
+        RunDirectoryError: there is no run.
+    """
+    if not path.is_dir():
+        raise RunDirectoryError(f"{path} is not a run directory; name the one to take up again")
+    if not (path / JOURNAL).exists():
+        raise RunDirectoryError(f"{path} holds no run (there is no {JOURNAL})")
+    return path.absolute()
+
+
+def is_in_use(path: Path) -> bool:
+    """Whether a run is being made in this directory, as far as may be seen."""
+    try:
+        lock = os.open(path / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 def require_room(path: Path, remedy: str) -> None:

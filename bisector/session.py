@@ -18,12 +18,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 from bisector import __version__
 from bisector.answer import Answer, StopReason
 from bisector.auto_executor import AutoExecutor
 from bisector.calibration import Calibration, calibrate
+from bisector.census import Census, take_census
 from bisector.context import context_of, describe
 from bisector.crash import crash_log
 from bisector.engine import Engine, EngineSettings
@@ -36,7 +36,7 @@ from bisector.live_executor import LiveExecutor, mode_of
 from bisector.metric import Metric
 from bisector.observations import RunObserved, RunRequest
 from bisector.reproduction import write_plans
-from bisector.run_directory import DEFAULT_PARENT, RunDirectory
+from bisector.run_directory import DEFAULT_PARENT, RunDirectory, run_at
 from bisector.settings import Settings
 from bisector.summary import RunContext, Summary, summarize
 from bisector.warden import Warden
@@ -74,40 +74,10 @@ def resume(path: Path, listeners: Sequence[Listener] = ()) -> Summary:
         SpeedbumpError: the directory holds no usable journal, or nothing can be investigated.
     """
     started = time.monotonic()
-    path = _run_at(path)
+    path = run_at(path)
     with RunDirectory(path) as directory, Journal.open(directory.journal) as journal:
-        settings = Settings(**_described(journal)["settings"])
+        settings = Settings(**journal.description()["settings"])
         return Session(settings, directory, journal, listeners, started).run()
-
-
-def settings_of(path: Path) -> Settings:
-    """The settings a run began with.
-
-    Raises:
-        RunDirectoryError: the directory holds no usable journal.
-    """
-    with Journal.open(_run_at(path) / "journal.db", read_only=True) as journal:
-        return Settings(**_described(journal)["settings"])
-
-
-def recall(path: Path) -> Summary:
-    """What a run found, without running anything: its summary, or what its journal knows so far.
-
-    Raises:
-        RunDirectoryError: the directory holds no usable journal.
-    """
-    path = _run_at(path)
-    summary = path / "summary.json"
-    if summary.exists() and summary.stat().st_mtime_ns >= (path / "journal.db").stat().st_mtime_ns:
-        try:
-            return Summary.model_validate_json(summary.read_bytes())
-        except ValueError:
-            raise RunDirectoryError(
-                f"{summary} is damaged; remove it, and report reads the journal instead"
-            ) from None
-    with Journal.open(path / "journal.db", read_only=True) as journal:
-        settings = Settings(**_described(journal)["settings"])
-        return Session(settings, None, journal, (), time.monotonic()).told()
 
 
 class Session:
@@ -130,7 +100,7 @@ class Session:
         """Active time of earlier sessions."""
         self.engine_s = 0.0
         self.interrupted = False
-        self.meta = _described(journal)
+        self.meta = journal.description()
         self.history = list(journal.observations())
         self.engine = Engine(_engine_settings(settings))
         self._replay()
@@ -154,6 +124,10 @@ class Session:
     def told(self) -> Summary:
         """The summary as of the journal's last observation; writes nothing."""
         return summarize(self._answer(), self._context({}))
+
+    def census(self) -> Census:
+        """What is known of each function, likewise."""
+        return take_census(self._answer())
 
     def elapsed_s(self) -> float:
         """Active time since the investigation began."""
@@ -305,6 +279,8 @@ class Session:
             event_ns = self.meta["calibration"]["event_ns"]
             plans = write_plans(answer, event_ns, self.directory.path / "plans")
         summary = summarize(answer, self._context(plans))
+        # The summary last: its date says that all is there.
+        self.directory.write(self.directory.census, take_census(answer).model_dump_json() + "\n")
         self.directory.write(self.directory.summary, summary.model_dump_json(indent=2) + "\n")
         return summary
 
@@ -355,31 +331,3 @@ def _engine_settings(settings: Settings) -> EngineSettings:
         exclude=settings.exclude,
         timeout_s=settings.timeout_s,
     )
-
-
-def _run_at(path: Path) -> Path:
-    """The absolute path of a run directory; nothing is made there by looking.
-
-    Raises:
-        RunDirectoryError: there is no run.
-    """
-    if not path.is_dir():
-        raise RunDirectoryError(f"{path} is not a run directory; name the one to take up again")
-    if not (path / "journal.db").exists():
-        raise RunDirectoryError(f"{path} holds no run (there is no journal.db)")
-    return path.absolute()
-
-
-def _described(journal: Journal) -> dict[str, Any]:
-    """The description of the run, complete.
-
-    Raises:
-        RunDirectoryError: parts of it are missing.
-    """
-    meta = journal.meta()
-    missing = {"settings", "run_id", "started_at", "command", "python", "fingerprint"} - meta.keys()
-    if missing:
-        raise RunDirectoryError(
-            f"{journal.path} lacks {', '.join(sorted(missing))}; it cannot be taken up again"
-        )
-    return meta

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
+from bisector.commands.outlets import output_options
+
 SUMMARY = """\
 Finds the few functions that limit the throughput of a program, by slowing code down and bisecting.
 
@@ -15,7 +17,7 @@ Finds the few functions that limit the throughput of a program, by slowing code 
 Fractions are written 5% or 0.05, times 2h, 90s, 1h30m, 250ms or 10us.
 """
 
-_NOT_SETTINGS = ("benchmark", "json", "quiet", "no_color")
+_NOT_SETTINGS = ("benchmark", "json", "html", "quiet", "no_color")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -39,15 +41,6 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
     from bisector.session import begin
 
     return present(lambda listeners: begin(settings, listeners), settings, options)
-
-
-def output_options(group: argparse._ActionsContainer) -> None:
-    """The options that every command with a summary has."""
-    group.add_argument(
-        "--json", metavar="FILE", help="write the summary as JSON; - is standard output"
-    )
-    group.add_argument("--quiet", action="store_true", help="no progress on standard error")
-    group.add_argument("--no-color", action="store_true", help="no colour")
 
 
 def _what_is_measured(group: argparse._ActionsContainer) -> None:

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from bisector.commands.investigate import output_options
+from bisector.commands.outlets import output_options
 from bisector.errors import UsageError
 
 SUMMARY = """\
@@ -26,7 +26,8 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
     if rest is not None:
         raise UsageError("resume takes no command: the run knows its own; leave out --")
     from bisector.commands.presentation import present
-    from bisector.session import resume, settings_of
+    from bisector.recall import settings_of
+    from bisector.session import resume
 
     path = Path(options.directory)
     settings = settings_of(path)

@@ -74,11 +74,12 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
     """
     if rest is not None:
         raise UsageError("simulate takes no command: it runs no program; leave out --")
-    from bisector.commands.presentation import STANDARD_OUTPUT, check_json
+    from bisector.commands.outlets import STANDARD_OUTPUT, check_file
     from bisector.reporting.simulation_text import render
     from bisector.simulation.study import run
 
-    check_json(options.json)
+    if options.json not in (None, STANDARD_OUTPUT):
+        check_file("--json", options.json)
     result = run(study_of(options))
     text = json.dumps(result, indent=1) + "\n"
     if options.json == STANDARD_OUTPUT:

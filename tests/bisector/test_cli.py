@@ -96,7 +96,7 @@ class TestUsage:
             *("--budget", "--metric", "--lower-is-better", "--dose", "--delay", "--min-gain"),
             *("--threshold", "--confidence", "--strategy", "--mode", "--seed", "--include"),
             *("--exclude", "--warmup", "--duration", "--prepare", "--timeout", "--env", "--cwd"),
-            *("--python", "--output", "--json", "--quiet", "--no-color"),
+            *("--python", "--output", "--json", "--html", "--quiet", "--no-color"),
         ):
             assert option in text
 
@@ -170,7 +170,10 @@ class TestResult:
 class TestStart:
     """What is not needed is not loaded: help must not wait for a statistics package."""
 
-    HEAVY = ("scipy", "numpy", "networkx", "pydantic", "rich", "joblib", "psutil")
+    HEAVY = (
+        *("scipy", "numpy", "networkx", "pydantic", "rich", "joblib", "psutil"),
+        *("jinja2", "plotly"),
+    )
 
     @pytest.mark.parametrize(
         "statement", ["import bisector", "import bisector.cli as c; c.main(['--help'])"]

@@ -13,8 +13,9 @@ from bisector.events import PhaseBegan, RunBegan, RunEnded, Warned
 from bisector.journal import Journal
 from bisector.metric import MetricSpec, RunOutput, resolve
 from bisector.observations import RunObserved
+from bisector.recall import recall, settings_of
 from bisector.run_directory import RunDirectory
-from bisector.session import begin, recall, resume
+from bisector.session import begin, resume
 from bisector.settings import read_settings
 
 pytestmark = pytest.mark.process  # the warden; everything else is fake
@@ -94,13 +95,14 @@ class TestBegin:
         assert written["benchmark"]["metric"]["name"] == "time"
         assert written["environment"]["backend"] == "monitoring"
         assert written["warnings"] == ["the benchmark leaves processes behind"]
-        assert sorted(os.listdir(tmp_path / "run")) == ["journal.db", "lock", "summary.json"]
+        kept = ["census.json", "journal.db", "lock", "summary.json"]
+        assert sorted(os.listdir(tmp_path / "run")) == kept
 
     def test_what_the_environment_was_given_is_named_but_not_told(self, settings, tmp_path):
         given = settings.model_copy(update={"env": (("API_KEY", "hush"),)})
         assert begin(given).settings["env"] == ["API_KEY"]
         assert "hush" not in (tmp_path / "run" / "summary.json").read_text()
-        assert session.settings_of(tmp_path / "run") == given
+        assert settings_of(tmp_path / "run") == given
 
     def test_listeners_hear_everything_in_order_and_a_broken_one_costs_nothing(self, settings):
         heard = []
