@@ -175,7 +175,7 @@ def _without_guesses(lab: Lab) -> Answer:
     if known.verdict == "sensitive" or known.root is None:
         return known
     least = max(lab.settings.threshold * known.root.gain.estimate, 0.0)
-    looked_at = lab.finalists.trials.sets if lab.finalists.trials is not None else 1
+    looked_at = max(len(lab.looked_at), 1)
     fresh = dict(known.certificate.necessary_p_values)
     suspects: list[Finding] = []
     guesses: list[Finding] = []

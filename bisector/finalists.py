@@ -30,3 +30,5 @@ class Finalists:
     trials: Trials | None = None
     linear: bool = True
     dose: float = 0.25
+    doses: dict[tuple[frozenset[str], float], float] = field(default_factory=dict)
+    """By set and the dose of the search: what its probes were first slowed by, and are again."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 from strategies.protocol import Cleared, Found, Open, Outcome, Probe, Problem, Result, Strategy
@@ -18,7 +19,7 @@ from strategies.protocol import Cleared, Found, Open, Outcome, Probe, Problem, R
 T = TypeVar("T")
 
 MOST_IN_VAIN = 1000
-"""How often a strategy may ask in a row for nothing but what it was told."""
+"""How often a strategy may ask in a row for what takes no run."""
 
 
 class StrategyFailed(Exception):
@@ -31,8 +32,7 @@ class Guarded:
     def __init__(self, name: str, make: Callable[[], Strategy], problem: Problem) -> None:
         self._name = name
         self._items = frozenset(item.name for item in problem.items)
-        self._told: set[Probe] = set()
-        self._in_vain = 0
+        self._told: list[Outcome] = []
         self._strategy = self._call("could not begin", make)
 
     def ask(self) -> tuple[Probe, ...]:
@@ -44,18 +44,20 @@ class Guarded:
         probes = self._call("could not ask", lambda: tuple(self._strategy.ask()))
         for probe in probes:
             if not isinstance(probe, Probe):
-                raise self._failed(f"asked for {probe!r}, which is no probe")
+                raise self.failed(f"asked for {probe!r}, which is no probe")
             self._check_items(probe.items, "asked for")
             if not (math.isfinite(probe.least) and probe.least >= 0.0):
-                raise self._failed(f"asked whether a gain is {probe.least}")
-        self._in_vain = self._in_vain + 1 if self._told.issuperset(probes) else 0
-        if probes and self._in_vain > MOST_IN_VAIN:
-            raise self._failed("asks again and again for what it was told, and never stops")
+                raise self.failed(f"asked whether a gain is {probe.least}")
         return probes
+
+    @property
+    def suspects(self) -> bool:
+        """Whether it was told of a set that matters."""
+        return any(outcome.judgement == "sensitive" for outcome in self._told)
 
     def tell(self, outcome: Outcome) -> None:
         """See `Strategy.tell`."""
-        self._told.add(outcome.probe)
+        self._told.append(outcome)
         self._call("could not be told", lambda: self._strategy.tell(outcome))
 
     def result(self) -> Result:
@@ -66,32 +68,39 @@ class Guarded:
         """
         result = self._call("could not say what it found", self._strategy.result)
         if not isinstance(result, Result):
-            raise self._failed(f"said it found {result!r}, which is no result")
+            raise self.failed(f"said it found {result!r}, which is no result")
         parts: tuple[Found | Cleared | Open, ...] = (*result.found, *result.cleared, *result.open)
         for part in parts:
             self._check_items(part.items, "said something of")
         named = Counter(item for part in parts for item in part.items)
         if named.keys() != self._items or max(named.values(), default=1) > 1:
-            raise self._failed("named some functions twice, or not at all, in its result")
+            raise self.failed("named some functions twice, or not at all, in its result")
         for found in result.found:
             if not all(map(math.isfinite, (found.gain, found.lo, found.hi))):
-                raise self._failed(f"said that something gains {found.gain}")
-        return result
+                raise self.failed(f"said that something gains {found.gain}")
+        return replace(result, cleared=tuple(self._bounded(each) for each in result.cleared))
+
+    def _bounded(self, cleared: Cleared) -> Cleared:
+        """With the least bound that was measured of a set with all of these in it: what is said of
+        them is that."""
+        of_sets = (o.hi for o in self._told if o.probe.items >= cleared.items)
+        return replace(cleared, hi=min(of_sets, default=math.inf))
 
     def _check_items(self, items: Iterable[str], did: str) -> None:
         if not isinstance(items, frozenset):
-            raise self._failed(f"{did} {items!r}, which is no frozenset")
+            raise self.failed(f"{did} {items!r}, which is no frozenset")
         if not items:
-            raise self._failed(f"{did} an empty set")
+            raise self.failed(f"{did} an empty set")
         if not items <= self._items:
             unknown = min(map(repr, items - self._items))
-            raise self._failed(f"{did} {unknown}, which is not among what can be slowed")
+            raise self.failed(f"{did} {unknown}, which is not among what can be slowed")
 
     def _call(self, failing: str, call: Callable[[], T]) -> T:
         try:
             return call()
         except Exception as error:
-            raise self._failed(f"{failing}: {type(error).__name__}: {error}") from error
+            raise self.failed(f"{failing}: {type(error).__name__}: {error}") from error
 
-    def _failed(self, how: str) -> StrategyFailed:
+    def failed(self, how: str) -> StrategyFailed:
+        """What to raise."""
         return StrategyFailed(f"the strategy {self._name!r} {how}; choose another with --strategy")

@@ -37,7 +37,7 @@ PATIENCE = 0.02
 MOST_BUSY = 0.75
 """Share of the processors that a slowed program may keep busy."""
 
-NOISE_DOF = 8.0
+NOISE_DOF = 6.0
 """How many degrees of freedom the baseline's noise lends to a new stage at most."""
 
 
@@ -93,6 +93,8 @@ class Lab:
         self.exceeds_slack = False
         """Whether the coarse dose made hidden code look critical."""
         self.finalists = Finalists()
+        self.looked_at: set[frozenset[str]] = set()
+        """Every set that was ever slowed."""
         self.known = Answer(stop_reason="interrupted")
         self._events: list[Event] = []
         self._seq = 0
@@ -178,7 +180,7 @@ class Lab:
         return Trials(own or self.own, (fit.sigma, dof), self.disturbance)
 
     def exploratory(self) -> Trials:
-        """With all undelayed runs so far: nothing is claimed by what it shows."""
+        """With all undelayed runs so far, which nobody chose, beside those it is going to have."""
         trials = Trials(self.own, (self.baseline.fit().sigma, 0.0), self.disturbance)
         self.baseline.repeat_into(trials.measurements)
         return trials
@@ -344,6 +346,7 @@ class Lab:
             trials.fail(arm, observed.reason or "the slowed run gave no measurement")
             return
         trials.add(arm, block, observed, time_s)
+        self.looked_at.add(arm.targets)
         delays_s = {
             target: each.delayed_ns / 1e9 / observed.units
             for target, each in observed.delivered.items()

@@ -6,6 +6,7 @@ calls that a run made; `bisector.trials` reads doses and gains from it.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 from bisector.discovery import MOST_DISTURBED, Discovery, Function
@@ -76,7 +77,8 @@ class OwnTime:
         """Own time of a set per unit of work."""
         known = self._sums.get(targets)
         if known is None or known[0] != self.slower:
-            total = sum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
+            # Exactly rounded: sets have no order, and the same runs must lead to the same sums.
+            total = math.fsum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
             known = self._sums[targets] = self.slower, total
         return known[1]
 

@@ -10,6 +10,7 @@ before this one is answered: it has the whole budget.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
 
@@ -367,11 +368,13 @@ def _refuse_if_unresolved(lab: Lab, bounded: Pruned, so_far: str) -> None:
 
 
 def _tightest(lab: Lab, trials: Trials, *arms: Arm) -> float:
-    """The smallest upper bound of the gain: where t rises with the dose, any dose bounds it. It is
-    one-sided, and has the whole error for itself."""
+    """The upper bound of the gain by the dose that is known best: where t rises with the dose, any
+    bounds it. It is one-sided, and has the whole error for itself."""
     alpha, least = 1.0 - lab.settings.confidence, lab.settings.min_gain
-    bounds = [trials.bounds(arm, 2.0 * alpha, least) for arm in arms if trials.count(arm)]
-    return min(b.hi for b in bounds if b is not None)
+    known = [(gain.se, arm) for arm in arms if (gain := trials.gain(arm)) is not None]
+    _, best = min(known, key=lambda each: each[0])
+    bounds = trials.bounds(best, 2.0 * alpha, least)
+    return bounds.hi if bounds is not None else math.inf
 
 
 def _certify_insensitive(lab: Lab, bounded: Pruned) -> None:

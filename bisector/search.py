@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from bisector.answer import Finding, Interval, Kind, Pruned, PruneReason
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.finalists import Finalist
-from bisector.guarded import Guarded
+from bisector.guarded import MOST_IN_VAIN, Guarded
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.statistics import Estimate, sequence_radius
 from bisector.tree import Unit
 from bisector.trials import Arm, Trials
-from strategies.protocol import Judgement, Outcome, Probe, Problem, Strategy
+from strategies.protocol import Judgement, Outcome, Probe, Problem
 from strategies.registry import make
 
 ALPHA = 0.15
@@ -60,6 +60,7 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     finalists = lab.finalists
     trials = finalists.trials = finalists.trials or lab.exploratory()
     finalists.dose = choose_dose(lab, threshold)
+    finalists.doses.clear()
     by_name = {unit.name: unit for unit in units}
     problem = Problem(
         tuple(unit.item() for unit in units),
@@ -72,8 +73,13 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     name, seed = lab.settings.strategy, lab.settings.seed
     strategy = Guarded(name, lambda: make(name, problem, seed), problem)
     try:
+        in_vain = 0
         while probes := strategy.ask():
+            before = lab.experiments
             yield from _measure(lab, trials, strategy, probes, by_name, threshold)
+            in_vain = in_vain + 1 if lab.experiments == before else 0
+            if in_vain > MOST_IN_VAIN:
+                raise strategy.failed("asks for what is known, again and again, and never stops")
     finally:
         _take_over(lab, strategy, by_name, threshold)
     if within is not None:
@@ -93,9 +99,9 @@ def choose_dose(lab: Lab, threshold: float) -> float:
 
 def _resolution(lab: Lab, trials: Trials) -> float:
     """The gain that a single run at the search's dose tells from nothing."""
-    sigma, dof = trials.measurements.noise
-    one = Estimate(0.0, sigma * 2.0**0.5 / lab.finalists.dose, max(dof, 1.0))
-    return sequence_radius(one, ALPHA, sigma / lab.finalists.dose)
+    fit, dose = trials.fit(), lab.finalists.dose
+    one = Estimate(0.0, 2.0**0.5 * fit.sigma / dose, fit.dof)
+    return sequence_radius(one, ALPHA, fit.sigma / dose)
 
 
 def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
@@ -106,8 +112,12 @@ def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
     usual = lab.finalists.dose
     if lab.settings.dose is not None or lab.settings.delay_ns is not None:
         return usual
-    share = lab.own.per_unit_s(targets) / lab.time_per_unit_s
-    return max(usual, min(MOST_AMPLIFIED, lab.base_dose / max(share, 1e-9)))
+    known = lab.finalists.doses.get((targets, usual))
+    if known is None:
+        share = lab.own.per_unit_s(targets) / lab.time_per_unit_s
+        known = max(usual, min(MOST_AMPLIFIED, lab.base_dose / max(share, 1e-9)))
+        lab.finalists.doses[targets, usual] = known
+    return known
 
 
 def reserve_s(lab: Lab) -> float:
@@ -120,14 +130,14 @@ def reserve_s(lab: Lab) -> float:
 def _measure(
     lab: Lab,
     trials: Trials,
-    strategy: Strategy,
+    strategy: Guarded,
     probes: Sequence[Probe],
     by_name: dict[str, Unit],
     threshold: float,
 ) -> Steps:
     """Run a block of the probes, unless what is known judges some; tell of those that are."""
     # Nothing is kept back for what is not there yet: then a suspicion is worth more.
-    something = lab.finalists.members or strategy.result().found
+    something = lab.finalists.members or strategy.suspects
     lab.deadline_s = lab.settings.budget_s - (reserve_s(lab) if something else 0.0)
     arms = {}
     for probe in probes:
@@ -211,7 +221,7 @@ def _note_what_cannot_matter(
     lab.know(insensitive=(*lab.known.insensitive, *added))
 
 
-def _take_over(lab: Lab, strategy: Strategy, by_name: dict[str, Unit], threshold: float) -> None:
+def _take_over(lab: Lab, strategy: Guarded, by_name: dict[str, Unit], threshold: float) -> None:
     """Turn the strategy's partition into finalists, pruned and unresolved nodes."""
     result = strategy.result()
     finalists = lab.finalists
@@ -257,7 +267,7 @@ def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], thresh
         if within.issuperset(part.functions)
         and (
             part.reason in ("cannot_matter", "diffuse_remainder")
-            or (part.reason == "measured" and _matters(lab, trials, part, threshold))
+            or (part.reason == "measured" and _matters(trials, part, threshold))
         )
     ]
     bound = sum(part.gain_upper95 for part in parts)
@@ -271,12 +281,10 @@ def _gather_small_parts(lab: Lab, trials: Trials, within: frozenset[str], thresh
     )
 
 
-def _matters(lab: Lab, trials: Trials, part: Pruned, threshold: float) -> bool:
+def _matters(trials: Trials, part: Pruned, threshold: float) -> bool:
     """Whether slowing it was seen to lower throughput, though by less than ``threshold``."""
-    functions = frozenset(part.functions)
-    arm = Arm(functions, probe_dose(lab, functions))
-    bounds = trials.bounds(arm, ALPHA, threshold) if trials.count(arm) else None
-    return bounds is not None and bounds.lo > 0.0
+    seen = (trials.bounds(arm, ALPHA, threshold) for arm in trials.arms(frozenset(part.functions)))
+    return any(bounds is not None and bounds.lo > 0.0 for bounds in seen)
 
 
 def publish(lab: Lab, trials: Trials) -> None:

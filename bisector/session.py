@@ -46,8 +46,15 @@ Listener = Callable[[Event], None]
 """Is told what happens while it happens, in the thread of the session."""
 
 
-def begin(settings: Settings, listeners: Sequence[Listener] = ()) -> Summary:
+def begin(
+    settings: Settings,
+    listeners: Sequence[Listener] = (),
+    pause: Callable[[RunRequest, Engine], bool] | None = None,
+) -> Summary:
     """Investigate from the start, in a new run directory.
+
+    Args:
+        pause: asked before every run whether to stop there, to be resumed later.
 
     Raises:
         SpeedbumpError: nothing can be investigated; a benchmark that fails is told in the summary.
@@ -58,7 +65,9 @@ def begin(settings: Settings, listeners: Sequence[Listener] = ()) -> Summary:
     path = Path(settings.output or Path(DEFAULT_PARENT, meta["run_id"]).absolute())
     with RunDirectory(path) as directory, Journal.create(directory.journal, meta) as journal:
         try:
-            return Session(settings, directory, journal, listeners, started).run(workload)
+            session = Session(settings, directory, journal, listeners, started)
+            session.pause = pause
+            return session.run(workload)
         except RunDirectoryError:
             raise
         except UsageError:
@@ -100,6 +109,7 @@ class Session:
         """Active time of earlier sessions."""
         self.engine_s = 0.0
         self.interrupted = False
+        self.pause: Callable[[RunRequest, Engine], bool] | None = None
         self.meta = journal.description()
         self.history = list(journal.observations())
         self.engine = Engine(_engine_settings(settings))
@@ -156,6 +166,9 @@ class Session:
             while not interrupts.asked and not self._is_over():
                 wanted = self._ask()
                 if wanted is None:
+                    return
+                if self.pause is not None and self.pause(wanted, self.engine):
+                    self.interrupted = True
                     return
                 self.directory.require_room()
                 self._emit(RunBegan(wanted))

@@ -35,6 +35,9 @@ def shrink(lab: Lab, member: Finalist, threshold: float) -> Steps:
         bounds = trials.bounds(carrier, ALPHA, threshold)
         if carrier == whole or bounds is None:
             return
+        lab.leave_open(
+            member.functions - carrier.targets, "part of a group of which another does all"
+        )
         member.functions, member.gain = carrier.targets, bounds
         member.target, member.kind = lab.tree.name(carrier.targets), kind(lab, carrier.targets)
 

@@ -45,6 +45,7 @@ def sweep(lab: Lab) -> Steps:
     if root is None or trials is None:
         return
     lab.emit(PhaseBegan("sweep", f"{len(lab.finalists.members)} finalists at other doses"))
+    lab.deadline_s = lab.settings.budget_s - 0.7 * reserve_s(lab)
     for member in lab.finalists.members:
         yield from shrink(lab, member, lab.settings.threshold * root.gain.estimate)
     yield from _look_again(lab, trials, root.gain.estimate)

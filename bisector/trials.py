@@ -103,11 +103,6 @@ class Trials:
         """Record that a run of this arm failed."""
         self.failures.setdefault(arm, []).append(reason)
 
-    @property
-    def sets(self) -> int:
-        """How many different sets were slowed."""
-        return len({arm.targets for arm in self._delivered})
-
     def count(self, arm: Hashable) -> int:
         """Successful runs of an arm."""
         return self.measurements.count(arm)

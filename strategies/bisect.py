@@ -31,6 +31,9 @@ CARRIED = 0.75
 """Share of what a set does that makes one part of it the one that matters; what is left of it at
 most where that is so."""
 
+PATIENCE = 10
+"""Probes for each halving of a set after which a minimal part of it is given up."""
+
 ALL_OF_IT = 0.8
 """The same where it is all or nothing: half of that is told from nothing, and from noise."""
 
@@ -107,15 +110,15 @@ class BestFirstBisection(TaskStrategy):
 
     def _look_closer(self) -> bool:
         """See whether what was found explains all; False when the search is over."""
-        gain = self.problem.gain
-        unexplained = gain - sum(found.gain for found in self._found)
-        if unexplained >= (1.0 - EXPLAINED) * gain and self.least > self.problem.threshold:
-            self.least = max(0.5 * self.least, self.problem.threshold)
-            rest = self._inferred.union(*self._put_off)
+        gain, found = self.problem.gain, self.result().found
+        unexplained = gain - sum(each.gain for each in found)
+        missing = max(0.5 * (1.0 - EXPLAINED) * gain, self.problem.threshold)
+        taken = frozenset[str]().union(*(each.items for each in found))
+        rest = frozenset(self._inferred).union(*self._put_off) - taken
+        if rest and unexplained >= missing and Probe(rest, missing) not in self._known:
             self._inferred.clear()
             self._put_off.clear()
-            if rest:
-                self.start(self._again(frozenset(rest), (1.0 - EXPLAINED) * gain))
+            self.start(self._again(rest, missing))
             return True
         if self._inferred:
             self._check_inferred()
@@ -125,9 +128,9 @@ class BestFirstBisection(TaskStrategy):
         self._put_off.clear()
         return False
 
-    def _again(self, items: frozenset[str] | tuple[str, ...], least: float) -> Step:
+    def _again(self, items: frozenset[str], least: float) -> Step:
         """Probe a set, and go on with it where it matters."""
-        (known,) = yield (Probe(frozenset(items), max(least, self.problem.threshold)),)
+        known = yield from self._ask(items, max(least, self.problem.threshold))
         if known.judgement != "sensitive":
             return self._close(known)
         names = tuple(name for name in self.order if name in known.probe.items)
@@ -149,7 +152,7 @@ class BestFirstBisection(TaskStrategy):
             inferred = 0
         if len(names) == 1:
             return self._close(known)
-        if 1 < len(names) <= FEW:
+        if len(names) <= FEW:
             return (yield from self._each(names, known, inferred, least))
         cells = self._cells(names, known.gain)
         digits = len(cells).bit_length() - 1
@@ -208,9 +211,10 @@ class BestFirstBisection(TaskStrategy):
         matters = rest.lo > 0.0 and rest.gain >= max(0.5 * least, self.problem.threshold)
         if first.judgement == "insensitive" and matters:
             if share > NOTHING and least > self.problem.threshold:
-                self.start(self._again(heavy, 0.5 * least))
-            else:
-                self._close(first)
+                closer = max(0.5 * least, self.problem.threshold)
+                first = yield from self._ask(frozenset(heavy), closer)
+                return (yield from self._halves_of(known, inferred, halves, first))
+            self._close(first)
             found = yield from self.explore(light, rest, inferred + 1)
             if found or inferred:
                 return found
@@ -266,8 +270,9 @@ class BestFirstBisection(TaskStrategy):
             if not small or asked == self.problem.threshold:
                 break
             least *= 0.5  # they add up: is it one of them, or many small ones?
-        for outcome in both:
-            self._close(outcome)
+        if small or any(outcome.judgement == "unresolved" for outcome in both):
+            for outcome in both:
+                self._close(outcome)
         if any(outcome.judgement == "unresolved" for outcome in both):
             return False
         if small:
@@ -280,9 +285,11 @@ class BestFirstBisection(TaskStrategy):
         names = (*halves[0], *halves[1])
         (again,) = yield (Probe(frozenset(names), 2.0 * least, surely=True),)
         if again.judgement != "sensitive":
-            self._close(again)
+            for outcome in (*both, again):
+                self._close(outcome)
             return False
-        return (yield from self.minimal(names, ALL_OF_IT * known.gain))
+        patience = round(PATIENCE * math.log2(len(names)))
+        return (yield from self.minimal(names, ALL_OF_IT * known.gain, patience))
 
     def _ask(
         self, items: frozenset[str], least: float

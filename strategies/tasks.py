@@ -15,9 +15,6 @@ from strategies.protocol import Cleared, Found, Item, Open, Outcome, Probe, Prob
 Step = Generator[tuple[Probe, ...], tuple[Outcome, ...], bool]
 """Yields probes, receives their outcomes, returns whether it found anything."""
 
-PATIENCE = 10
-"""Probes for each halving of a set after which a minimal part of it is given up."""
-
 BATCH = 8
 """Probes handed out at once: they share the control of a block."""
 
@@ -89,8 +86,8 @@ class TaskStrategy:
         self._advance(step, ())
 
     def mass(self, names: Iterable[str]) -> float:
-        """Prior mass of a set."""
-        return sum(self.items[name].mass for name in names)
+        """Prior mass of a set, exactly rounded: sets have no order."""
+        return math.fsum(self.items[name].mass for name in names)
 
     def found(self, outcome: Outcome) -> bool:
         """These items matter."""
@@ -112,19 +109,24 @@ class TaskStrategy:
         """How many steps wait for probes."""
         return len(self._waiting)
 
-    def minimal(self, names: tuple[str, ...], least: float = 0.0) -> Step:
+    def minimal(self, names: tuple[str, ...], least: float = 0.0, patience: int = 10**9) -> Step:
         """Find one minimal set of ``names`` that still matters, given that all together do.
 
-        ``least``: the gain asked for, about half of what all together have.
+        Args:
+            least: the gain asked for.
+            patience: probes after which noise is taken to have led it astray.
 
         QuickXplain (Junker 2004): for monotone responses the set is 1-minimal (no member can be
         left out), in about 2k·log2(n/k) + 2k probes for a set of k among n. What remains is then
         probed.
         """
-        patience = [round(PATIENCE * math.log2(len(names) + 1))]
-        core = yield from self._explain((), names, False, least, patience)
+        left = [patience]
+        core = yield from self._explain((), names, False, least, left)
+        if left[0] < 0:
+            core = names
         (outcome,) = yield (Probe(frozenset(core), least),)
-        if outcome.judgement != "sensitive" or patience[0] < 0:
+        if outcome.judgement != "sensitive" or left[0] < 0:
+            self._cleared = [c for c in self._cleared if not c.items <= frozenset(names)]
             return self.unresolved(
                 Outcome(
                     Probe(frozenset(names)),
@@ -140,7 +142,7 @@ class TaskStrategy:
         if rest:
             (outcome,) = yield (Probe(frozenset(rest), least),)
             if outcome.judgement == "sensitive":
-                yield from self.minimal(rest, least)
+                yield from self.minimal(rest, least, patience)
             elif outcome.judgement == "insensitive":
                 self.cleared(outcome)
             else:

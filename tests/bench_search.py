@@ -65,6 +65,8 @@ class Report:
         allowed = FAMILY_WISE + 2.0 * math.sqrt(FAMILY_WISE / trials)
         wrong = said["family_wise_error"] > allowed
         wrong |= said["bounds_exceeded"] > EXCEEDED + 2.0 * math.sqrt(EXCEEDED / trials)
+        if said["coverage"] is not None:
+            wrong |= said["coverage"] < COVERAGE - 2.0 * math.sqrt(0.06 / trials)
         self.bad += wrong
         recall = said["recall"]
         if not study.plan.sensitive and study.plan.shape == "linear":

@@ -17,7 +17,7 @@ Finds the few functions that limit the throughput of a program, by slowing code 
 Fractions are written 5% or 0.05, times 2h, 90s, 1h30m, 250ms or 10us.
 """
 
-_NOT_SETTINGS = ("benchmark", "json", "html", "quiet", "no_color")
+_NOT_SETTINGS = ("benchmark", "dry_run", "json", "html", "quiet", "no_color")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -40,6 +40,10 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
 
     from bisector.session import begin
 
+    if options.dry_run:
+        from bisector.commands.dry_run import dry_run
+
+        return dry_run(settings, options)
     return present(lambda listeners: begin(settings, listeners), settings, options)
 
 
@@ -80,6 +84,11 @@ def _how_it_is_searched(group: argparse._ActionsContainer) -> None:
         "--mode",
         metavar="MODE",
         help="live: windows of a running program; runs: whole runs; auto: live where it has a unit",
+    )
+    option(
+        "--dry-run",
+        action="store_true",
+        help="stop before the search, and say what a certain answer will cost; resume goes on",
     )
     option("--seed", metavar="N", help="of everything random; default: a new one, in the summary")
     option("--include", metavar="PATTERN", action="append", help="look only at these functions")

@@ -25,9 +25,19 @@ def present(
     options: argparse.Namespace,
 ) -> int:
     """Investigate under a live display, tell the result; returns the exit code."""
+    outlets = Outlets.of(options)
+    summary = watched(investigate, settings, options)
+    return outlets.tell(summary, Path(summary.run_directory))
+
+
+def watched(
+    investigate: Callable[[Sequence[Listener]], Summary],
+    settings: Settings | None,
+    options: argparse.Namespace,
+) -> Summary:
+    """Investigate under a live display, if one is wanted."""
     from rich.console import Console
 
-    outlets = Outlets.of(options)
     with ExitStack() as stack:
         listeners: list[Listener] = []
         if not options.quiet:
@@ -35,5 +45,4 @@ def present(
 
             console = Console(stderr=True, no_color=options.no_color or None)
             listeners.append(stack.enter_context(LiveDisplay(console, settings)).handle)
-        summary = investigate(listeners)
-    return outlets.tell(summary, Path(summary.run_directory))
+        return investigate(listeners)

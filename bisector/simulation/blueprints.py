@@ -65,7 +65,6 @@ class _Sketch:
         self.own = _own_times(plan, chance)
         self.parts: list[Part] = []
         self.truth: list[frozenset[str]] = []
-        self.together = False
         self._free = list(range(plan.functions))
         """Functions of which nothing was said yet."""
 
@@ -93,7 +92,6 @@ class _Sketch:
             self.own,
             tuple(self.parts),
             tuple(self.truth),
-            together=self.together,
         )
 
 
@@ -129,7 +127,6 @@ def _co_critical(sketch: _Sketch) -> None:
     pair = sketch.take(2)
     sketch.parts.append(Part(pair, "max"))
     sketch.truth.extend(frozenset((sketch.names[i],)) for i in pair)
-    sketch.together = True
 
 
 def _diffuse(sketch: _Sketch) -> None:

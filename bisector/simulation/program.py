@@ -48,16 +48,13 @@ class Part:
 class Blueprint:
     """What a program consists of, and the answer that a search should come to.
 
-    ``own`` and ``calls`` are per unit. ``truth``: the sets that have to be found, each exactly;
-    ``together`` says which of them are co-critical.
+    ``own`` is per unit. ``truth``: the sets that have to be found, each exactly.
     """
 
     names: tuple[str, ...]
     own: NDArray[np.float64]
     parts: tuple[Part, ...]
     truth: tuple[frozenset[str], ...]
-    calls: float = 1.0
-    together: bool = False
 
 
 class SyntheticProgram:
@@ -106,15 +103,14 @@ class SyntheticProgram:
         return np.fromiter((index[t] for t in targets), np.int64, len(targets))
 
     def _delivered(self, request: RunRequest) -> dict[str, Delivered]:
-        calls = self.blueprint.calls * UNITS
         own, index = self.blueprint.own, self._index
         per_s = request.dose * UNITS * 1e9
-        return {t: Delivered(calls, int(calls), own[index[t]] * per_s) for t in request.targets}
+        return {t: Delivered(UNITS, UNITS, own[index[t]] * per_s) for t in request.targets}
 
     def _discovery(self) -> Discovery:
         print_ = self.blueprint
         functions = (
-            Function(name, "program.py", i + 1, print_.calls, own, 0.0, 0.0)
+            Function(name, "program.py", i + 1, 1.0, own, 0.0, 0.0)
             for i, (name, own) in enumerate(zip(print_.names, print_.own.tolist(), strict=True))
         )
         return Discovery(functions=tuple(functions))

@@ -37,6 +37,9 @@ class Study:
     budget: float = 2000.0
     threshold: float = 0.05
     min_gain: float | None = None
+    ladder: bool = False
+    """Whether other doses than the plan's may be used, as in an investigation; then that is where
+    it begins."""
     confidence: float = 0.95
     jobs: int = -1
 
@@ -57,7 +60,7 @@ class Study:
             min_gain=self.least,
             confidence=self.confidence,
             seed=seed,
-            dose=self.plan.dose,
+            dose=None if self.ladder else self.plan.dose,
             strategy=self.strategy,
         )
         return investigate(program, settings)

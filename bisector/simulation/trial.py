@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bisector.answer import Answer, Interval
 from bisector.engine import Engine, EngineSettings
 from bisector.observations import RunRequest
-from bisector.simulation.program import Blueprint, SyntheticProgram
+from bisector.simulation.program import SyntheticProgram
 
 MOST_RUNS = 20_000
 
@@ -51,15 +51,16 @@ def investigate(program: SyntheticProgram, settings: EngineSettings) -> Trial:
         began = time.perf_counter()
         engine.tell(observed)
         decisions_s.append(time.perf_counter() - began)
-    trial = judge(engine.answer(), program.blueprint, program)
+    trial = judge(engine.answer(), program)
     trial.decisions_s = decisions_s
     trial.runs = _by_purpose(runs, engine.answer(), frozenset(program.blueprint.names))
     trial.cost = program.elapsed_s
     return trial
 
 
-def judge(answer: Answer, truth: Blueprint, program: SyntheticProgram) -> Trial:
+def judge(answer: Answer, program: SyntheticProgram) -> Trial:
     """Compare an answer with the truth."""
+    truth = program.blueprint
     reported = {frozenset(finding.functions): finding for finding in answer.sensitive}
     matters = frozenset[str]().union(*truth.truth) if truth.truth else frozenset()
     found = [finding for functions, finding in reported.items() if functions in truth.truth]
@@ -79,12 +80,12 @@ def judge(answer: Answer, truth: Blueprint, program: SyntheticProgram) -> Trial:
         trial.covered += _holds(effect.gain, program.gain(functions, effect.dose))
     for pruned in answer.insensitive:
         trial.bounds += 1
-        true = program.gain(frozenset(pruned.functions), settings_dose(answer))
+        true = program.gain(frozenset(pruned.functions), root_dose(answer))
         trial.exceeded += true > pruned.gain_upper95 + 1e-9
     return trial
 
 
-def settings_dose(answer: Answer) -> float:
+def root_dose(answer: Answer) -> float:
     """The dose that bounds are for."""
     return answer.root.dose if answer.root is not None else 1.0
 

@@ -200,8 +200,8 @@ def test_noise_never_makes_a_hidden_function_certified(seed: int) -> None:
 
 
 def test_small_functions_that_are_missing_have_entries_together() -> None:
-    """A flat profile: those beside a large function are not most of its module, and one that is
-    seen to matter is hardly too small for a line of its own."""
+    """A flat profile: those beside a large function are not most of its module. One that is seen to
+    matter is hardly too small for a line of its own, and may be bounded with the rest."""
     large = {"a:f": 3.0 * MS, "b:g": 2.5 * MS, "c:h": 2.0 * MS}
     small = {f"{'abc'[i % 3]}:x{i}": 0.2 * MS for i in range(12)} | {"b:under": 0.42 * MS}
     hidden = {"d:hidden": 4.0 * MS, "d:small": 0.2 * MS}
@@ -209,7 +209,7 @@ def test_small_functions_that_are_missing_have_entries_together() -> None:
     assert (result.verdict, result.stop_reason) == ("sensitive", "certified")
     together = [f for finding in result.sensitive[3:] for f in finding.functions]
     assert {finding.target for finding in result.sensitive[:3]} == set(large)
-    assert set(small) <= set(together) <= {*small, "d:small"}
+    assert set(small) - {"b:under"} <= set(together) <= {*small, "d:small"}
     explained = result.certificate.explained
     assert explained is not None
     assert explained.lo > 0.9

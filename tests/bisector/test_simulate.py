@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import statistics
+import subprocess
+import sys
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -83,6 +87,37 @@ def test_the_same_seed_gives_the_same_study() -> None:
 
     assert made(4) == made(4)
     assert made(4) != made(90)
+
+
+REQUESTS = """
+from bisector.engine import Engine, EngineSettings
+from bisector.simulation.blueprints import Plan, blueprint
+from bisector.simulation.noise import noise
+from bisector.simulation.program import SyntheticProgram
+for shape, seed in (("diffuse", 1), ("diffuse", 2), ("linear", 3), ("redundant", 4)):
+    planted = blueprint(Plan(60, 1, shape=shape), seed)
+    program = SyntheticProgram(planted, noise("normal", 0.05, seed))
+    engine = Engine(EngineSettings(budget_s=300.0, min_gain=0.05, seed=seed))
+    while (request := engine.ask()) is not None:
+        print(request.purpose, request.dose, *sorted(request.targets))
+        engine.tell(program.run(request))
+"""
+
+
+@pytest.mark.process
+def test_the_same_observations_lead_to_the_same_requests_whatever_the_order_of_sets() -> None:
+    root = Path(__file__).resolve().parents[2]
+    asked = {
+        subprocess.run(
+            [sys.executable, "-c", REQUESTS],
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(root)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("0", "1", "2")
+    }
+    assert len(asked) == 1
 
 
 def test_nothing_planted_is_insensitive() -> None:
