@@ -29,7 +29,6 @@ ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
 
 EXPLAINED_LEAST = 0.7
 """What the lower bound of the explained share must reach; *complete* bounds the rest closely."""
-
 MIN_BLOCKS, MAX_BLOCKS = 2, 200
 QUIET, QUIET_ALONE = 0.06, 0.15
 """Noise of one run, relative to an effect at the base dose, that needs no larger one: three blocks
@@ -232,11 +231,8 @@ class _Attempt:
         """Leave out members that fresh runs put below the threshold, and, once all else is shown,
         those that they cannot show and that look like leaks. The smaller set is then tested."""
         lab, trials = self.lab, self.trials
-        unshown = [
-            (member, arm)
-            for member, arm in zip(self.members, self.alone, strict=True)
-            if arm not in self.shown
-        ]
+        pairs = zip(self.members, self.alone, strict=True)
+        unshown = [(member, arm) for member, arm in pairs if arm not in self.shown]
         gone = [(member, arm) for member, arm in unshown if self._is_refuted(arm)]
         if not gone and self.sufficient and self.complete:
             limit = (1.0 - EXPLAINED) * _gain(lab)
@@ -294,8 +290,8 @@ class _Attempt:
         if bounds is None:
             return True, 0.0, 0.0
         # Code cannot gain more than the time it takes, whatever noise leaves possible.
-        most = MASS_MARGIN * lab.own.per_unit_s(self.complement) / lab.time_per_unit_s
-        hi = min(bounds.hi, most)
+        own = MASS_MARGIN * lab.own.per_unit_s(self.complement) / lab.time_per_unit_s
+        hi = min(bounds.hi, own)
         effect_hi = max(hi, 0.0) * trials.dose(self.rest)
         limit = (1.0 - EXPLAINED) * whole.value
         complete = False if bounds.lo > limit else (True if hi < limit else None)
@@ -308,6 +304,9 @@ class _Attempt:
             if dose != self.rest.dose:
                 self._slow_by(dose, self.complement)
                 complete = None
+        near = bounds.lo > 0.5 * limit and bounds.estimate > 0.85 * limit
+        if complete is None and near and trials.count(self.rest) >= DOUBTFUL_RUNS:
+            complete = False  # something is there, about as much as may be left out
         return complete, hi, effect_hi / (1.0 + effect_hi)
 
     def _clearest(self, limit: float, *, shows_effect: bool) -> float:

@@ -112,7 +112,8 @@ class BestFirstBisection(TaskStrategy):
         """See whether what was found explains all; False when the search is over."""
         gain, found = self.problem.gain, self.result().found
         unexplained = gain - sum(each.gain for each in found)
-        missing = max(0.5 * (1.0 - EXPLAINED) * gain, self.problem.threshold)
+        missing = max(0.5 * (1.0 - EXPLAINED) * gain, 0.25 * self.problem.resolution)
+        missing = max(missing, self.problem.threshold)
         taken = frozenset[str]().union(*(each.items for each in found))
         rest = frozenset(self._inferred).union(*self._put_off) - taken
         if rest and unexplained >= missing and Probe(rest, missing) not in self._known:
