@@ -29,6 +29,8 @@ SURE_RUNS = 8
 """Runs that make a gain hardly above ``--min-gain`` believed: noise that looked small may not be,
 and a search for what is not there is dear."""
 
+MARKEDLY, SURE_SHARE = 1.75, 0.3
+"""Times ``--min-gain`` at which a gain is not hardly above it; what share of it is sure then."""
 PLAINLY = 4.0
 """Times ``--min-gain`` that the coarse dose has to show before that where the small one shows more
 than its part of it: both are compared with the same undelayed runs, and those may have been fast.
@@ -175,8 +177,8 @@ def _is_sure(lab: Lab, trials: Trials, arm: Arm) -> bool:
     bounds = trials.bounds(arm, 2.0 * alpha, least)  # one-sided
     if bounds is None or bounds.estimate < least:
         return False
-    if bounds.estimate > 1.75 * least:
-        least = min(least, 0.3 * bounds.estimate)
+    if bounds.estimate > MARKEDLY * least:
+        least = min(least, SURE_SHARE * bounds.estimate)
     return bounds.lo > (least if trials.count(arm) < SURE_RUNS else 0.0)
 
 

@@ -12,9 +12,7 @@ from bisector.finalists import Finalist
 from bisector.lab import Lab, Steps
 from bisector.search import ALPHA, kind
 from bisector.trials import Arm, Trials
-
-CARRIED = 0.75
-"""Share of what a group does that makes one half of it the one that matters."""
+from strategies.bisect import CARRIED
 
 LEAST_RUNS, MOST_RUNS = 3, 8
 """Runs of each half before that is believed, or given up."""

@@ -58,12 +58,8 @@ class Tree:
             for parts in (module.split(".") for module in modules)
             for depth in range(1, len(parts))
         }
-        names: dict[str, set[str]] = {}
         for target in targets:
-            module, _, qualname = target.partition(":")
-            names.setdefault(module, set()).add(qualname)
-        for target in targets:
-            self._paths[target] = _path(target, packages, names)
+            self._paths[target] = _path(target, packages)
         self._names: dict[frozenset[str], str] = {}
 
     def within(self, targets: frozenset[str]) -> Tree:
@@ -232,7 +228,7 @@ class _Spans:
         return node
 
 
-def _path(target: str, packages: set[str], names: dict[str, set[str]]) -> tuple[str, ...]:
+def _path(target: str, packages: set[str]) -> tuple[str, ...]:
     module, _, qualname = target.partition(":")
     path = [ROOT]
     parts = module.split(".")

@@ -54,7 +54,8 @@ FIRST_DIGITS, MOST_DIGITS = 2, 4
 sixteenth. Of all items it is not known yet whether one part carries all."""
 
 EXPLAINED = 0.9
-"""Share of the gain of all items that ends the search."""
+"""Share of the gain of all items that an answer has to have; the search looks on while half of what
+may be missing is."""
 
 
 class BestFirstBisection(TaskStrategy):

@@ -56,8 +56,9 @@ class Probe:
     """Slow exactly these items and judge the set.
 
     The question is whether its gain is about ``least`` (0: the threshold) or nothing: `insensitive`
-    may be said as soon as the gain is surely below twice that, and of what probably does not
-    matter. Not so ``surely``: then only bounds decide, and what noise leaves open is unresolved.
+    may be said as soon as the gain is surely below twice that and looks smaller, and of what
+    probably does not matter. Not the latter ``surely``: then only bounds decide, until so many runs
+    were made that noise has won.
     """
 
     items: frozenset[str]

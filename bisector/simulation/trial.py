@@ -51,9 +51,10 @@ def investigate(program: SyntheticProgram, settings: EngineSettings) -> Trial:
         began = time.perf_counter()
         engine.tell(observed)
         decisions_s.append(time.perf_counter() - began)
-    trial = judge(engine.answer(), program)
+    answer = engine.answer()
+    trial = judge(answer, program)
     trial.decisions_s = decisions_s
-    trial.runs = _by_purpose(runs, engine.answer(), frozenset(program.blueprint.names))
+    trial.runs = _by_purpose(runs, answer, frozenset(program.blueprint.names))
     trial.cost = program.elapsed_s
     return trial
 
