@@ -68,7 +68,7 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
         max(root.gain.lo, 0.5 * root.gain.estimate),
         root.gain.hi,
         threshold,
-        _resolution(lab, trials),
+        *_told_by_one_run(lab, trials),
     )
     name, seed = lab.settings.strategy, lab.settings.seed
     strategy = Guarded(name, lambda: make(name, problem, seed), problem)
@@ -97,11 +97,12 @@ def choose_dose(lab: Lab, threshold: float) -> float:
     return lab.base_dose if 2.0 * sigma <= threshold * lab.base_dose else lab.top_dose
 
 
-def _resolution(lab: Lab, trials: Trials) -> float:
-    """The gain that a single run at the search's dose tells from nothing."""
+def _told_by_one_run(lab: Lab, trials: Trials) -> tuple[float, float]:
+    """The gain that a single run at the search's dose tells from nothing, and its standard
+    error."""
     fit, dose = trials.fit(), lab.finalists.dose
     one = Estimate(0.0, 2.0**0.5 * fit.sigma / dose, fit.dof)
-    return sequence_radius(one, ALPHA, fit.sigma / dose)
+    return sequence_radius(one, ALPHA, fit.sigma / dose), one.se
 
 
 def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
@@ -143,20 +144,27 @@ def _measure(
     for probe in probes:
         functions = _functions(probe, by_name)
         arms[probe] = Arm(functions, probe_dose(lab, functions))
-    if all(_judge(lab, trials, arm, probe, threshold) is None for probe, arm in arms.items()):
+    if not any(
+        (probe.once and trials.count(arm)) or _judge(lab, trials, arm, probe, threshold)
+        for probe, arm in arms.items()
+    ):
         yield from lab.run_block(trials, list(dict.fromkeys(arms.values())), "search")
     for probe, arm in arms.items():
         judged = _judge(lab, trials, arm, probe, threshold)
-        bounds = trials.bounds(arm, ALPHA, threshold)
+        bounds, gain = trials.bounds(arm, ALPHA, threshold), trials.gain(arm)
         name = lab.tree.name(arm.targets)
         if bounds is not None:
             lab.emit(EstimateUpdated(name, len(arm.targets), bounds, trials.count(arm)))
-        if judged is None:
+        if judged is not None:
+            lab.emit(NodeJudged(name, len(arm.targets), judged[0], bounds))
+        elif probe.once and trials.count(arm):
+            judged = "unresolved", "one run does not tell"
+        else:
             continue
         judgement, reason = judged
-        lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
         seen = bounds or Interval(0.0, -math.inf, math.inf)
-        strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason))
+        se = gain.se if gain is not None else math.inf
+        strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason, se))
 
 
 def _judge(

@@ -26,6 +26,7 @@ from dataclasses import replace
 
 from strategies.protocol import Outcome, Probe, Problem
 from strategies.tasks import BATCH, Step, TaskStrategy
+from strategies.whereabouts import MOST_ITEMS, Whereabouts
 
 CARRIED = 0.75
 """Share of what a set does that makes one part of it the one that matters; what is left of it at
@@ -48,6 +49,13 @@ MOST_INFERRED = 2
 
 SINGLE = 1.4
 """Times the smallest gain seen that a set of a single item that matters may have."""
+
+STRAINED = 4.0
+"""Log likelihood ratio by which it is given up that a few items do all that a set does."""
+
+LIKELY, MOST_MISSES = 0.9, 1
+"""How likely items are the ones when each is probed by itself, and how often they may not be."""
+
 
 FIRST_DIGITS, MOST_DIGITS = 2, 4
 """Probes that all items, and later one set, are cut up for at once, at most: each part is then a
@@ -156,33 +164,53 @@ class BestFirstBisection(TaskStrategy):
             return self._close(known)
         if len(names) <= FEW:
             return (yield from self._each(names, known, inferred, least))
-        cells = self._cells(names, known.gain)
-        digits = len(cells).bit_length() - 1
-        probes = tuple(
-            Probe(
-                frozenset(
-                    name for i, cell in enumerate(cells) if not i >> digit & 1 for name in cell
-                ),
-                least,
-            )
-            for digit in reversed(range(digits))
-        )
-        outcomes = yield probes
-        if digits > 1 and (carrier := self._only(cells, outcomes, known)) is not None:
-            shown = any(outcome.judgement == "sensitive" for outcome in outcomes)
-            implied = replace(known, probe=Probe(frozenset(carrier)))
-            if (yield from self.explore(carrier, implied, 1 if shown else inferred + 1)):
-                for outcome in outcomes:
-                    if outcome.judgement == "insensitive":
-                        self._close(outcome)
-                cleared = {
-                    n for o in outcomes if o.judgement == "insensitive" for n in o.probe.items
-                }
-                self._inferred |= {*names} - {*carrier} - cleared
+        if self._may_be_few(names, known.gain):
+            located = yield from self._locate(names, known, least)
+            if located:
                 return True
-        heavy = tuple(name for cell in cells[: len(cells) // 2] for name in cell)
-        light = tuple(name for cell in cells[len(cells) // 2 :] for name in cell)
-        return (yield from self._halves_of(known, inferred, (heavy, light), outcomes[0]))
+        heavy, light = self._halves(names)
+        first = yield from self._ask(frozenset(heavy), least)
+        return (yield from self._halves_of(known, inferred, (heavy, light), first))
+
+    def _may_be_few(self, names: tuple[str, ...], gain: float) -> bool:
+        """Whether a few items may do all that these do: it is not much more than the least that was
+        seen to matter, and there are some with so much time of their own."""
+        heaviest = sorted((self.items[name].mass for name in names), reverse=True)[:MOST_ITEMS]
+        return gain <= MOST_ITEMS * self._smallest and sum(heaviest) >= 0.5 * gain
+
+    def _locate(self, names: tuple[str, ...], known: Outcome, least: float) -> Step:
+        """Find the few items that do all that these do; False where there seem to be none."""
+        se = known.se or 0.25 * (known.hi - known.lo)
+        noise = self.problem.noise
+        at = Whereabouts(names, known.gain, se, noise, self.mass, self._halves, self.seed)
+        patience = PATIENCE * math.log2(len(names))
+        misses = 0
+        while at.strain < STRAINED and patience > 0:
+            places, likely = at.likeliest
+            if likely >= LIKELY and all(len(place) == 1 for place, _ in places):
+                outcomes = yield tuple(
+                    Probe(frozenset(place), max(min(least, 0.5 * gain), self.problem.threshold))
+                    for place, gain in places
+                )
+                if all(outcome.judgement == "sensitive" for outcome in outcomes):
+                    for outcome in outcomes:
+                        self._close(outcome)
+                    self._inferred |= {*names}.difference(*(place for place, _ in places))
+                    return True
+                misses += 1
+                if misses > MOST_MISSES:
+                    return False
+                for outcome in outcomes:
+                    if outcome.judgement != "sensitive":
+                        at.rule_out(min(outcome.probe.items))
+                continue
+            sets = at.next(max(1, BATCH // (self.branches + 1)))
+            if not sets:
+                return False
+            outcomes = yield tuple(Probe(items, least, once=True) for items in sets)
+            patience -= len(outcomes)
+            at.learn(outcomes)
+        return False
 
     def _each(self, names: tuple[str, ...], known: Outcome, inferred: int, least: float) -> Step:
         """Of a few items, all at once."""
@@ -316,35 +344,6 @@ class BestFirstBisection(TaskStrategy):
         lo = gain - math.hypot(whole.gain - whole.lo, part.hi - part.gain)
         hi = gain + math.hypot(whole.hi - whole.gain, part.gain - part.lo)
         return Outcome(Probe(frozenset(rest)), "sensitive", gain, lo, hi)
-
-    def _only(
-        self, cells: list[tuple[str, ...]], outcomes: tuple[Outcome, ...], known: Outcome
-    ) -> tuple[str, ...] | None:
-        """The cell that carries all, where each probe shows either all or nothing."""
-        index = 0
-        for outcome in outcomes:
-            all_of_it = outcome.judgement == "sensitive" and outcome.gain >= CARRIED * known.gain
-            nothing = outcome.judgement == "insensitive" and (
-                outcome.gain <= (1.0 - CARRIED) * known.gain
-            )
-            if not (all_of_it or nothing):
-                return None
-            index = 2 * index + nothing
-        return cells[index]
-
-    def _cells(self, names: tuple[str, ...], gain: float) -> list[tuple[str, ...]]:
-        """Two parts, or more where there is room for their probes in a block, and the set does not
-        do more than the least that was seen to matter: then one part may carry all."""
-        digits = 1
-        if gain <= SINGLE * self._smallest:
-            most = FIRST_DIGITS if len(names) == len(self.order) else MOST_DIGITS
-            digits = max(1, min(most, BATCH // (self.branches + 1)))
-        cells = [names]
-        for _ in range(digits):
-            if any(len(cell) < 2 for cell in cells):
-                break
-            cells = [half for cell in cells for half in self._halves(cell)]
-        return cells
 
     def _halves(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cut where the masses balance within 2:1 and the tree says least belongs together."""

@@ -39,8 +39,9 @@ class Problem:
     """What is searched.
 
     ``gain`` is the measured gain of all items together with its bounds; an item matters when its
-    gain is at least ``threshold`` (same scale). ``resolution`` is about what a single run tells
-    from nothing; smaller gains take more runs, with the square of the ratio.
+    gain is at least ``threshold`` (same scale). ``noise`` is about the standard error of the gain
+    that a single run shows, ``resolution`` what one tells from nothing; smaller gains take more
+    runs, with the square of the ratio.
     """
 
     items: tuple[Item, ...]
@@ -49,6 +50,7 @@ class Problem:
     gain_hi: float
     threshold: float
     resolution: float = 0.0
+    noise: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +60,22 @@ class Probe:
     The question is whether its gain is about ``least`` (0: the threshold) or nothing: `insensitive`
     may be said as soon as the gain is surely below twice that and looks smaller, and of what
     probably does not matter. Not the latter ``surely``: then only bounds decide, until so many runs
-    were made that noise has won.
+    were made that noise has won. ``once``: a single run will do, whatever it says; what it says is
+    then in the outcome's gain and standard error.
     """
 
     items: frozenset[str]
     least: float = 0.0
     surely: bool = False
+    once: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What the engine found out about a probe: a judgement and the set's gain with bounds."""
+    """What the engine found out about a probe: a judgement and the set's gain with bounds.
+
+    ``se``: standard error of the gain, infinite where nothing could be measured.
+    """
 
     probe: Probe
     judgement: Judgement
@@ -76,6 +83,7 @@ class Outcome:
     lo: float
     hi: float
     reason: str = ""
+    se: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

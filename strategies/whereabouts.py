@@ -1,0 +1,285 @@
+"""Where in a set the few items may be that do all that it does, by single, noisy runs.
+
+Each run slows some of the items and shows the sum of what those among them do that matter, blurred
+by noise. What is believed is a list of hypotheses, each of a few *places* (neighbouring items) that
+hold one such item; how likely a hypothesis is follows from all runs at once, by least squares for
+what each place does and the mass that it has. The next runs are chosen so that likely hypotheses
+foretell different things of them, and likely places are cut where runs can tell their parts apart.
+That is bisection with noisy answers (Horstein 1963; Waeber, Frazier and Henderson 2013) for several
+items together, as in quantitative group testing: no run has to be repeated until it is clear by
+itself. Residuals are taken to be Student's t, since noise has tails.
+
+That there are few such items, and that what they do adds up, is an assumption; `strain` says how
+badly it fits.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from strategies.protocol import Outcome
+
+MOST_ITEMS = 4
+"""Items that a hypothesis has at most."""
+
+HYPOTHESES, LOST = 2500, 3e-4
+"""How many there are at most, and how likely those are together that are lost by that."""
+
+UNLIKELY = 1e-9
+"""How likely a hypothesis is at least, relative to the likeliest."""
+
+TAIL_DOF = 4.0
+"""Degrees of freedom of residuals."""
+
+UNEVEN = 0.1
+"""Share of the gain of a set by which its parts together may differ from it."""
+
+SPREAD = 0.6
+"""Standard deviation of what an item does, relative to what each would do if all did the same."""
+
+LEFT = 0.05
+"""Share of the gain that all else may do."""
+
+ONE_MORE = 2.0
+"""Log of how much less likely one more item is."""
+
+NEGLIGIBLE = 1e-3
+"""Places less likely than this are not slowed."""
+
+CONFUSED, WORTH = 0.02, 0.92
+"""Share of the pairs of hypotheses that may be left confused; what share of those that are one more
+run has to leave at most."""
+
+DRAWN = 160
+"""Hypotheses that pairs are made of."""
+
+CANDIDATES = 48
+"""Random sets that each next run is chosen from."""
+
+Names = tuple[str, ...]
+Halve = Callable[[Names], tuple[Names, Names]]
+Bits = NDArray[np.bool_]
+Numbers = NDArray[np.float64]
+
+
+class Whereabouts:
+    """See the module docstring.
+
+    Args:
+        names: the items, in the order of the tree.
+        gain: what all of them do, with its standard error ``se``.
+        noise: standard error of the gain of a single run, about.
+        mass: the prior of a set of items.
+        halve: cuts a set where it is best cut.
+    """
+
+    def __init__(
+        self,
+        names: Names,
+        gain: float,
+        se: float,
+        noise: float,
+        mass: Callable[[Names], float],
+        halve: Halve,
+        seed: int = 0,
+    ) -> None:
+        self._gain = gain
+        self._se = math.hypot(se, UNEVEN * gain)
+        self._noise = math.hypot(noise, LEFT * gain)
+        self._mass = mass
+        self._halve = halve
+        self._chance = random.Random(seed)
+        self._places: list[Names] = [names]
+        self._masses = np.array([mass(names)])
+        self._slowed: NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
+        self._seen = np.zeros((0, 2))
+        self._ruled_out: set[str] = set()
+        self._hypotheses: Bits = np.ones((1, 1), dtype=bool)
+        self._weigh()
+
+    @property
+    def likeliest(self) -> tuple[list[tuple[Names, float]], float]:
+        """The places of the likeliest hypothesis, each with what it does, and how likely it is that
+        all of them are places of such items."""
+        index = int(np.argmax(self._weights))
+        best = self._hypotheses[index]
+        sure = float(self._weights[self._hypotheses[:, best].all(axis=1)].sum())
+        return [(self._places[i], float(self._gains[index, i])) for i in np.nonzero(best)[0]], sure
+
+    @property
+    def strain(self) -> float:
+        """By how much, in logs, the worst run is likelier if it may show any part of the gain than
+        by the best hypothesis."""
+        if not len(self._seen):
+            return 0.0
+        best = int(np.argmax(self._weights))
+        gain, scale = self._seen[:, 0], np.hypot(self._seen[:, 1], LEFT * self._gain)
+        residual = gain - self._slowed @ self._gains[best]
+        said = _log_t(residual / scale) + np.log(0.375 / scale)
+        return float(np.max(-np.log(self._gain + 2.0 * scale) - said))
+
+    def next(self, runs: int) -> list[frozenset[str]]:
+        """What to slow in the next so many runs; fewer where they tell as much."""
+        self._refine(float(runs))
+        likely = self._weights @ self._hypotheses
+        single = np.array([len(place) == 1 for place in self._places])
+        active = np.nonzero((likely > NEGLIGIBLE) & ~(single & (likely > 1.0 - NEGLIGIBLE)))[0]
+        candidates = self._candidates(active, likely)
+        if not len(candidates):
+            return []
+        told_apart = self._told_apart(candidates)
+        sets: list[frozenset[str]] = []
+        confused = np.ones(len(told_apart))
+        while len(sets) < runs and confused.sum() > CONFUSED * len(confused):
+            left = confused @ told_apart
+            best = int(np.argmin(left))
+            if sets and left[best] > WORTH * confused.sum():
+                break
+            confused = confused * told_apart[:, best]
+            chosen = np.nonzero(candidates[best])[0]
+            sets.append(frozenset(name for i in chosen for name in self._places[i]))
+        return list(dict.fromkeys(sets))
+
+    def _told_apart(self, candidates: Bits) -> Numbers:
+        """How well a run of each candidate would leave two hypotheses confused, for pairs of them
+        drawn by how likely they are: Bhattacharyya's coefficient, which bounds the error."""
+        drawn = np.searchsorted(np.cumsum(self._weights), (np.arange(DRAWN) + 0.5) / DRAWN)
+        drawn = np.minimum(drawn, len(self._weights) - 1)
+        first, second = np.triu_indices(DRAWN, 1)
+        first, second = drawn[first], drawn[second]
+        foretold = self._gains @ candidates.T
+        differ = first != second
+        apart = (foretold[first[differ]] - foretold[second[differ]]) / self._noise
+        said: Numbers = np.exp(-(apart**2) / 8.0)
+        return said
+
+    def learn(self, outcomes: Sequence[Outcome]) -> None:
+        """Take in what the runs showed that `next` asked for."""
+        for outcome in outcomes:
+            if math.isfinite(outcome.gain) and math.isfinite(outcome.se):
+                items = outcome.probe.items
+                slowed = [not items.isdisjoint(place) for place in self._places]
+                self._slowed = np.vstack((self._slowed, slowed))
+                self._seen = np.vstack((self._seen, (outcome.gain, outcome.se)))
+        self._weigh()
+
+    def rule_out(self, name: str) -> None:
+        """By itself it was seen to do nothing."""
+        self._ruled_out.add(name)
+        self._weigh()
+
+    # -- hypotheses -------------------------------------------------------------------------------
+
+    def _weigh(self) -> None:
+        """How likely each is, and what its places do; drops those that are not."""
+        logs, gains = self._fit()
+        most = float(np.max(logs))
+        if most == -math.inf:
+            self._weights, self._gains = np.full(len(logs), 1.0 / len(logs)), gains
+            return
+        kept = np.argsort(-logs, kind="stable")[:HYPOTHESES]
+        kept = kept[logs[kept] > most + math.log(UNLIKELY)]
+        self._hypotheses, self._gains = self._hypotheses[kept], gains[kept]
+        weights = np.exp(logs[kept] - most)
+        self._weights = weights / weights.sum()
+
+    def _fit(self) -> tuple[Numbers, Numbers]:
+        """Log evidence (by Laplace's method) and gains by place, of each hypothesis."""
+        hypotheses, slowed = self._hypotheses, self._slowed.astype(float)
+        seen, scale = self._seen[:, 0], np.hypot(self._seen[:, 1], LEFT * self._gain)
+        precision = 1.0 / scale**2
+        whole = 1.0 / self._se**2
+        prior = np.log(np.maximum(self._masses, 1e-300) / self._masses.sum())
+        for i, place in enumerate(self._places):
+            if self._ruled_out.issuperset(place):
+                prior[i] = -math.inf
+        logs, gains = np.empty(len(hypotheses)), np.zeros(hypotheses.shape)
+        counts = hypotheses.sum(axis=1)
+        for count in np.unique(counts):
+            rows = np.nonzero(counts == count)[0]
+            places = np.nonzero(hypotheses[rows])[1].reshape(len(rows), count)
+            design = slowed[:, places].transpose(1, 0, 2)
+            usual = self._gain / count
+            usual_precision = 1.0 / (SPREAD * usual) ** 2
+            information = np.einsum("brm,r,brn->bmn", design, precision, design) + whole
+            information += usual_precision * np.eye(count)
+            right = np.einsum("brm,r->bm", design, precision * seen)
+            right += whole * self._gain + usual_precision * usual
+            found = np.linalg.solve(information, right[:, :, None])[:, :, 0]
+            residual = (seen - np.einsum("brm,bm->br", design, found)) / scale
+            log = _log_t(residual).sum(axis=1)
+            log -= 0.5 * whole * (found.sum(axis=1) - self._gain) ** 2
+            log -= 0.5 * usual_precision * ((found - usual) ** 2).sum(axis=1)
+            log -= 0.5 * np.linalg.slogdet(information / usual_precision)[1]
+            log += prior[places].sum(axis=1) + math.lgamma(count + 1.0) - ONE_MORE * count
+            log[found.min(axis=1) <= 0.1 * usual] = -math.inf
+            logs[rows] = log
+            gains[rows[:, None], places] = found
+        return logs, gains
+
+    def _refine(self, bits: float) -> None:
+        """Cut the likeliest places until it takes so many bits to tell the hypotheses apart."""
+        while _entropy(self._weights) < bits:
+            likely = self._weights @ self._hypotheses
+            sizes = np.array([len(place) for place in self._places])
+            worth = np.where(sizes > 1, likely * np.log2(np.maximum(sizes, 2)), 0.0)
+            index = int(np.argmax(worth))
+            if worth[index] <= NEGLIGIBLE or self._would_lose(index) > LOST:
+                return
+            self._cut(index)
+
+    def _would_lose(self, index: int) -> float:
+        """How likely the hypotheses are that there would be no room for if a place were cut."""
+        here = self._hypotheses[:, index]
+        room_for_more = self._hypotheses[here].sum(axis=1) < MOST_ITEMS
+        excess = len(here) + np.count_nonzero(here) + np.count_nonzero(room_for_more) - HYPOTHESES
+        return float(np.sort(self._weights)[:excess].sum()) if excess > 0 else 0.0
+
+    def _cut(self, index: int) -> None:
+        place = self._places[index]
+        self._places[index : index + 1] = parts = self._halve(place)
+        self._masses = np.insert(self._masses, index, 0.0)
+        self._masses[index : index + 2] = [self._mass(part) for part in parts]
+        self._slowed = np.insert(self._slowed, index, self._slowed[:, index], axis=1)
+        here = self._hypotheses[:, index]
+        both = np.insert(self._hypotheses, index, here, axis=1)
+        first, second = both[here], both[here]
+        first[:, index + 1] = False
+        second[:, index] = False
+        more = both[here & (self._hypotheses.sum(axis=1) < MOST_ITEMS)]
+        self._hypotheses = np.concatenate((both[~here], first, second, more))
+        self._weigh()
+
+    def _candidates(self, active: NDArray[np.int64], likely: Numbers) -> Bits:
+        """Sets of active places: by the digits of how far along the likely ones are, and any."""
+        made = []
+        if len(active):
+            along = np.cumsum(likely[active]) - 0.5 * likely[active]
+            along /= likely[active].sum()
+            for digit in range(1, 7):
+                made.append(np.floor(along * 2**digit).astype(int) % 2 == 0)
+            made += [
+                np.array([self._chance.random() < 0.5 for _ in active]) for _ in range(CANDIDATES)
+            ]
+        sets = np.zeros((len(made), len(self._places)), dtype=bool)
+        for chosen, inside in zip(sets, made, strict=True):
+            chosen[active[inside]] = True
+        kept: Bits = sets[sets.any(axis=1)]
+        return kept
+
+
+def _log_t(z: Numbers) -> Numbers:
+    """Log density of Student's t, less that in the middle."""
+    scaled: Numbers = -0.5 * (TAIL_DOF + 1.0) * np.log1p(z * z / TAIL_DOF)
+    return scaled
+
+
+def _entropy(weights: Numbers) -> float:
+    """In bits."""
+    known = weights[weights > 0.0]
+    return float(-(known * np.log2(known)).sum())
