@@ -22,7 +22,7 @@ from bisector.lab import BudgetOver, Lab, Steps
 from bisector.search import MASS_MARGIN, publish, search, warn_of_amplification
 from bisector.statistics import CONTROL, holm, sequence_p_value
 from bisector.sweep import sweep
-from bisector.trials import CERTAINLY_APART, Arm
+from bisector.trials import Arm
 
 ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
 """What share of the error of *necessary* each of them has."""
@@ -30,9 +30,9 @@ ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
 EXPLAINED_LEAST = 0.7
 """What the lower bound of the explained share must reach; *complete* bounds the rest closely."""
 MIN_BLOCKS, MAX_BLOCKS = 2, 200
-QUIET, QUIET_ALONE = 0.06, 0.15
+QUIET = 0.06
 """Noise of one run, relative to an effect at the base dose, that needs no larger one: three blocks
-then tell a ratio of two effects to about 0.05; of a member's, only to be told from nothing."""
+then tell a ratio of two effects to about 0.05."""
 
 DOUBTFUL_RUNS = 12
 """A member that is unlikely to reach the threshold after this many runs is let go."""
@@ -80,10 +80,8 @@ class _Attempt:
         self.noise = _noise(lab)
         self.most: dict[frozenset[str], float] = {}
         """The largest dose of a set, where that is less than the coarse one."""
-        self.clear: set[Arm] = set()
-        """Members that lower throughput for certain."""
         self.shown: set[Arm] = set()
-        """Those of them that the base dose bears out: they need no more runs."""
+        """Members that lower throughput for certain: they need no more runs."""
         self.sufficient: bool | None = None
         self.complete: bool | None = None
         self.certified = False
@@ -107,22 +105,16 @@ class _Attempt:
             self.dose = self._dose(self.set, _gain(self.lab))
             self.everything = Arm(self.lab.everything, self.dose)
             self.chosen = Arm(self.set, self.dose)
-        settled = {arm.targets: arm for arm in self.shown}
-        self.alone = [
-            settled.get(m.functions)
-            or Arm(m.functions, self._dose(m.functions, m.gain.estimate, QUIET_ALONE))
-            for m in self.members
-        ]
+        self.alone = [Arm(m.functions, self.lab.base_dose) for m in self.members]
         self.rest = Arm(self.complement, self.most.get(self.complement, self.lab.top_dose))
 
-    def _dose(self, targets: frozenset[str], gain: float, quiet: float = QUIET) -> float:
+    def _dose(self, targets: frozenset[str], gain: float) -> float:
         """The base dose, since a coarse one could exceed the slack of hidden code; the coarse one
-        where noise is too much of the effect and nothing bends. A member's is then borne out at
-        the base dose as well."""
+        where noise is too much of the effect and nothing bends."""
         noise, disturbance = self.noise, self.lab.disturbance
         if disturbance.matters and not disturbance.is_same_work(targets):
             noise = max(noise, disturbance.noise)  # nothing is taken out of its runs
-        is_quiet = noise <= quiet * self.lab.base_dose * gain
+        is_quiet = noise <= QUIET * self.lab.base_dose * gain
         if is_quiet or not self.lab.finalists.linear:
             return self.lab.base_dose
         return self.most.get(targets, self.lab.top_dose)
@@ -145,8 +137,7 @@ class _Attempt:
             raise
 
     def _wanted(self) -> list[Arm]:
-        arms = [arm for arm in self.alone if arm not in self.clear]
-        arms += [Arm(a.targets, self.lab.base_dose) for a in self.alone if a not in self.shown]
+        arms = [arm for arm in self.alone if arm not in self.shown]
         if self.sufficient is None:
             arms += [self.chosen, self.everything]
         if self.complete is None:
@@ -161,29 +152,13 @@ class _Attempt:
         if trials.count(CONTROL):
             self.noise = max(self.noise, trials.fit().sigma)
         self._choose_doses()
-        bases = [Arm(arm.targets, lab.base_dose) for arm in self.alone]
-        borne_out = [
-            True if arm == base else trials.bears_out(base, arm, CERTAINLY_APART)
-            for arm, base in zip(self.alone, bases, strict=True)
-        ]
-        self.most |= {
-            arm.targets: lab.base_dose
-            for arm, borne in zip(self.alone, borne_out, strict=True)
-            if borne is False
-        }
-        self._choose_doses()
         p_values = [self._p_value(arm) for arm in self.alone]
         adjusted = holm([*p_values, *(1.0 for _ in self.refuted)])[: len(p_values)]
-        necessary = all(p <= self.alpha for p in adjusted) and all(borne_out)
-        self.clear = {
+        necessary = all(p <= self.alpha for p in adjusted)
+        self.shown = {
             arm
             for arm, p in zip(self.alone, p_values, strict=True)
             if p <= self.alpha / (len(self.alone) + len(self.refuted))
-        }
-        self.shown = {
-            arm
-            for arm, borne in zip(self.alone, borne_out, strict=True)
-            if borne and arm in self.clear
         }
         self.complete, rest_gain_hi, rest_drop_hi = self._complete()
         if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
