@@ -10,11 +10,10 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from bisector.certificate_text import certificate_sentences
 from bisector.headline import waits
-from bisector.reporting.certificate_text import certificate_sentences
-from bisector.reporting.hot_text import why_not_hottest
-from bisector.reporting.page import INDENT, Page
-from bisector.reporting.phrases import (
+from bisector.hot_text import why_not_hottest
+from bisector.phrases import (
     SET_HEADS,
     WHY,
     bound,
@@ -30,6 +29,7 @@ from bisector.reporting.phrases import (
     throughput,
     throughput_unit,
 )
+from bisector.reporting.page import INDENT, Page
 from bisector.schema import Insensitive, Sensitive, Summary
 from bisector.wording import (
     Spoken,

@@ -12,8 +12,9 @@ import pytest
 from answers import CONTEXT
 from markdown_it import MarkdownIt
 
-from bisector.reporting.markdown import code, markdown, prose
-from bisector.reporting.prose import spans
+from bisector.markup import code, prose
+from bisector.prose import spans
+from bisector.reporting.markdown import markdown
 from bisector.summary import summarize
 from bisector.wording import visible
 

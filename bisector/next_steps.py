@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bisector.headline import waits
-from bisector.reporting.hot_text import hidden_groups
+from bisector.hot_text import hidden_groups
 from bisector.schema import EffectPart, Hot, Sensitive, Summary
 from bisector.wording import about, at_most, counted, duration_ns, listed, unit_noun, visible
 
