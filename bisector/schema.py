@@ -103,6 +103,31 @@ class CurvePart(Part):
     ci95: Range
 
 
+HintKind = Literal[
+    "synchronisation",
+    "waiting",
+    "lock",
+    "allocation",
+    "search",
+    "repeated_pass",
+    "serialisation",
+    "regex",
+    "logging",
+    "loop",
+]
+
+
+class Hint(Part):
+    """What the source shows that may be what costs: to be looked at, not a claim."""
+
+    kind: HintKind
+    line: int
+    text: str = Field(description="A clause about the line.")
+    source: str = Field(description="The line of source, without its indent.")
+    target: str = Field(description="The function it is in: of a subtree its heaviest member.")
+    file: str
+
+
 class EffectPart(Part):
     """What slowing one set of code did. ``dose``: share of own time; ``delay_ns``: per call."""
 
@@ -142,6 +167,9 @@ class Sensitive(EffectPart):
     co_critical_with: list[str]
     reproduce: str = Field(description="A command line that shows the effect.")
     fingerprint: str = Field(description="Hash of benchmark and target, without line numbers.")
+    hints: list[Hint] = Field(
+        default_factory=list, description="Read off the source: where to look, not a claim."
+    )
 
 
 class Insensitive(Part):
