@@ -11,7 +11,11 @@ import re
 from collections.abc import Iterable, Sequence
 
 from bisector.prose import spans
-from bisector.wording import visible
+from bisector.schema import Hint
+from bisector.wording import shorten, visible
+
+LONGEST_NAME = 200
+"""Of a `name`: as code in a table each of its signs may take six."""
 
 
 def prose(sentence: str) -> str:
@@ -23,15 +27,20 @@ def prose(sentence: str) -> str:
     return re.sub(r"^([0-9]+)([.)])", r"\1\\\2", text)  # no numbered list
 
 
-def code(name: str) -> str:
-    """A name as code, in a table as well; an empty one is nothing."""
-    if "`" in name or "|" in name or name != name.strip():
-        return f"<code>{''.join(map(_entity, name))}</code>"
-    return f"`{name}`" if name else ""
+def code(text: str) -> str:
+    """A visible name as code, in a table as well; an empty one is nothing."""
+    if "`" in text or "|" in text or text != text.strip():
+        return f"<code>{''.join(map(_entity, text))}</code>"
+    return f"`{text}`" if text else ""
 
 
 def _entity(character: str) -> str:
     return character if character.isalnum() else f"&#{ord(character)};"
+
+
+def name(text: str) -> str:
+    """As code, whatever it is and however long: cut in the middle beyond `LONGEST_NAME`."""
+    return code(shorten(visible(text), LONGEST_NAME))
 
 
 def escaped(text: str) -> str:
@@ -47,6 +56,14 @@ def section(title: str, body: str) -> str:
 def bullets(sentences: Iterable[str]) -> str:
     """A list of sentences."""
     return "\n".join(f"- {prose(sentence)}" for sentence in sentences)
+
+
+def hinted(hints: Iterable[Hint]) -> str:
+    """A list of hints, each with its line of source."""
+    return "\n".join(
+        f"- {name(hint.target)}, line {hint.line}: {prose(hint.text)}: {name(hint.source)}"
+        for hint in hints
+    )
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

@@ -252,13 +252,18 @@ class Hot(Part):
     gain_upper95: Number | None
 
 
-class Ticket(Part):
-    """A ready-made issue for a tracker."""
+LONGEST_TITLE, LONGEST_BODY = 255, 30_000
+"""Characters of a ticket that every tracker takes."""
 
-    title: Annotated[str, Field(max_length=255)]
-    body_markdown: Annotated[str, Field(max_length=30000)]
+
+class Ticket(Part):
+    """A ready-made issue for a tracker: one for each finding, or co-critical group of findings."""
+
+    title: Annotated[str, Field(max_length=LONGEST_TITLE)]
+    body_markdown: Annotated[str, Field(max_length=LONGEST_BODY)]
     labels: list[str]
-    fingerprint: str
+    fingerprint: str = Field(description="Of the finding; of a group, of its first by name.")
+    targets: list[str] = Field(default_factory=list, description="The findings that it is about.")
 
 
 class Summary(Part):

@@ -51,6 +51,7 @@ from bisector.schema import (
     UnresolvedPart,
     finite,
 )
+from bisector.tickets import tickets
 
 __all__ = ["MetricInfo", "RunContext", "Summary", "exit_code", "finding_fingerprint", "summarize"]
 
@@ -177,7 +178,8 @@ def summarize(answer: Answer, context: RunContext) -> Summary:
         warnings=_warnings(answer),
         tickets=[],
     )
-    return summary.model_copy(update={"headline": headline(summary)})
+    summary = summary.model_copy(update={"headline": headline(summary)})
+    return summary.model_copy(update={"tickets": tickets(summary)})
 
 
 def _plain(value: Scalar) -> Scalar:

@@ -33,7 +33,6 @@ _WAITS = {
 _WAITING_FUNCTIONS = {
     "time.sleep": "sleeps for a given time, whether or not there is something to do",
     "select.select": "waits until something can be read or written",
-    "os.waitpid": "waits until another process has ended",
     "subprocess.run": "starts a process and waits until it has ended",
     "subprocess.call": "starts a process and waits until it has ended",
     "subprocess.check_call": "starts a process and waits until it has ended",

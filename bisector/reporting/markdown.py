@@ -9,9 +9,10 @@ from collections.abc import Sequence
 
 from bisector.certificate_text import certificate_sentences
 from bisector.hot_text import why_not_hottest
-from bisector.markup import block, bullets, code, escaped, prose, section, table
+from bisector.markup import block, bullets, code, escaped, hinted, prose, section, table
 from bisector.next_steps import next_steps
 from bisector.phrases import (
+    HINTS,
     SET_HEADS,
     WHY,
     bound,
@@ -75,6 +76,9 @@ def _sensitive(summary: Summary) -> str:
         rows.append((code(target) + escaped(name.removeprefix(target)), *map(escaped, cells)))
     notes = [*co_critical(summary.sensitive), set_legend(unit_noun(summary.benchmark.metric), what)]
     body = "\n\n".join([table(SET_HEADS, rows), *map(prose, notes)])
+    hints = hinted(hint for finding in summary.sensitive for hint in finding.hints)
+    if hints:
+        body += f"\n\n{HINTS}:\n\n{hints}"
     return section(set_title(summary), body)
 
 

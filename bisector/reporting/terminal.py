@@ -14,6 +14,7 @@ from bisector.certificate_text import certificate_sentences
 from bisector.headline import waits
 from bisector.hot_text import why_not_hottest
 from bisector.phrases import (
+    HINTS,
     SET_HEADS,
     WHY,
     bound,
@@ -21,6 +22,7 @@ from bisector.phrases import (
     cost,
     counted_members,
     dose,
+    hint_place,
     measured_by,
     response,
     set_legend,
@@ -103,6 +105,12 @@ def _sensitive(page: Page, summary: Summary, unit: str) -> None:
     for sentence in co_critical(summary.sensitive):
         page.prose(sentence)
     page.prose(set_legend(unit, what), "dim")
+    hints = [hint for finding in summary.sensitive for hint in finding.hints]
+    if hints:
+        page.title(HINTS)
+    for hint in hints:
+        page.prose(hint_place(hint))
+        page.name("  ", visible(hint.source), "dim")
 
 
 def _as_paragraph(

@@ -56,6 +56,13 @@ def test_it_has_the_set_with_intervals_the_certificate_and_the_commands():
     assert "`json.*:*` | 31 | not called" in text
 
 
+def test_hints_stand_below_the_set_as_what_they_are():
+    text = told(answers.PYTHON_BOUND, replace(CONTEXT, hints=hostile.hints))
+    assert "\n\nHints from the source, not measured:\n\n- `" in text
+    assert f"- `{answers.SAMPLE}`, line 7: a loop in Python over `{hostile.LAMBDA}`: `for" in text
+    assert "Hints" not in told(answers.PYTHON_BOUND)
+
+
 def test_a_long_list_says_what_it_leaves_out():
     nodes = tuple(answers.pruned(f"pkg.m{i:02}:*", ["a", "b"], 0.05) for i in range(25))
     text = told(replace(answers.PYTHON_BOUND, insensitive=nodes))

@@ -7,6 +7,7 @@ import re
 from dataclasses import replace
 
 import answers
+import hostile
 import pytest
 from answers import CONTEXT
 from rich.console import Console
@@ -192,6 +193,16 @@ def test_cost_and_how_to_reproduce():
     lines = text.splitlines()
     for finding in summary.sensitive:
         assert "  " + finding.reproduce in lines, "one line, to be copied"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_hints_stand_below_the_set_with_their_line_of_source(width):
+    text = page(answers.PYTHON_BOUND, width, context=replace(CONTEXT, hints=hostile.hints))
+    assert "Hints from the source, not measured" in text
+    said = f"{answers.SAMPLE}, line 7: a loop in Python over {hostile.LAMBDA}"
+    assert said.replace(" ", "") in "".join(text.split()), "folded where it has to be"
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert all(len(ln) <= width for ln in text.splitlines() if not ln.startswith(COPIED))
 
 
 def test_a_failure_shows_the_sentence_and_no_certificate():

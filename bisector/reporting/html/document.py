@@ -29,6 +29,7 @@ from bisector.evidence import Evidence
 from bisector.hot_text import why_not_hottest
 from bisector.next_steps import next_steps
 from bisector.phrases import (
+    HINTS,
     co_critical,
     cost,
     measured_by,
@@ -93,6 +94,8 @@ def html(evidence: Evidence) -> str:
             *co_critical(summary.sensitive),
             set_legend(unit, spoken(summary.benchmark.metric)),
         ],
+        hints=[hint for finding in summary.sensitive for hint in finding.hints],
+        hints_title=HINTS,
         hot_title=title,
         hottest=hottest,
         points=points,
