@@ -1,4 +1,4 @@
-"""The agent skill: made as such are, it says only what exists, and its example does what it says."""
+"""The agent skill is made as such are, says only what exists, and its example does what it says."""
 
 from __future__ import annotations
 

@@ -93,12 +93,12 @@ def test_on_a_terminal_the_picture_is_drawn_and_taken_away_again():
         display.handle(PhaseBegan("search", "14 functions"))
         display.handle(judged())
         display.handle(Warned("loud [red]neighbour[/red]\x1b[2J"))
-        display._live.refresh()
+        display.draw()
         drawn = stream.getvalue()
     assert "search: 14 functions" in drawn
     assert "sensitive    pkg.sampler:* (3 functions)" in drawn
     assert "warning: loud [red]neighbour[/red]\\x1b[2J" in drawn
-    assert stream.getvalue().rstrip("\n").endswith("\x1b[2K"), "the last thing done is to erase"
+    assert stream.getvalue().endswith("\r\x1b[1A\x1b[J"), "the last thing done is to erase both"
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch):
