@@ -160,8 +160,8 @@ def read(path):
     return summary["tickets"], summary["headline"]
 
 
-def main(arguments=None):
-    """File, or bring up to date; returns the exit code."""
+def command_line():
+    """What may be asked."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -172,7 +172,12 @@ def main(arguments=None):
     parser.add_argument("--comment", action="store_true", help="comment instead of replacing text")
     parser.add_argument("--reopen", action="store_true", help="open closed tickets again")
     parser.add_argument("--dry-run", action="store_true", help="say what would be done")
-    options = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments=None):
+    """File, or bring up to date; returns the exit code."""
+    options = command_line().parse_args(arguments)
     try:
         tickets, headline = read(options.summary)
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import runpy
+import shlex
 import stat
 import subprocess
 import sys
@@ -14,6 +17,7 @@ import answers
 import hostile
 import pytest
 
+from bisector.cli import main
 from bisector.summary import summarize
 
 HERE = Path(__file__).parent
@@ -178,3 +182,18 @@ def test_what_goes_wrong_is_said_in_a_line(desk):
     os.unlink(desk.folder / "bin" / "gh")
     desk.path = str(desk.folder / "bin")
     assert "gh cannot be started: No such file" in desk.file(FIRST, code=1)
+
+
+def test_what_the_readme_says_to_run_is_understood(capsys):
+    readme = (SCRIPT.parents[1] / "README.md").read_text("utf-8")
+    given = runpy.run_path(str(SCRIPT))["command_line"]()
+    lines = re.findall(r"^.*python \S*file_tickets\.py (.*)$", readme, re.MULTILINE)
+    assert len(lines) == 5
+    for line in lines:
+        assert given.parse_args(shlex.split(line)).summary == "summary.json"
+    main(["--help"])
+    known = capsys.readouterr().out
+    investigations = re.findall(r"speedbump-bisect bench\.py ([^|\n]*)", readme)
+    assert len(investigations) == 3
+    for line in investigations:
+        assert all(word in known for word in line.split() if word.startswith("--"))

@@ -11,11 +11,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import answers
+import hostile
 import pytest
 from answers import CONTEXT
 
 import bisector.reporting
 from bisector.quantities import parse_time
+from bisector.reporting.formats import rendered
 from bisector.reproduction import Surroundings
 from bisector.schema import UNBOUNDED, Hint, Summary, json_schema
 from bisector.summary import exit_code, finding_fingerprint, summarize
@@ -174,6 +176,23 @@ def test_hints_are_those_of_the_heaviest_member():
     (hint,) = summarize(answer, replace(CONTEXT, hints=hints)).sensitive[0].hints
     assert hint.target == answers.SAMPLE
     assert summarize(answer, CONTEXT).sensitive[0].hints == []
+
+
+def test_names_are_in_the_json_as_they_are_but_for_what_cannot_be_written():
+    raw = json.loads(hostile.SUMMARY.model_dump_json())
+    found = {each["target"] for each in raw["sensitive"]}
+    assert {hostile.SCRIPT, hostile.LAMBDA, hostile.IMAGE} <= found
+    assert raw["warnings"] == list(hostile.NAMES)
+    half = replace(answers.PYTHON_BOUND, warnings=("half \ud800 of one \udcff",))
+    text = summarize(half, CONTEXT).model_dump_json()
+    assert json.loads(text)["warnings"] == ["half \\ud800 of one \\udcff"]
+
+
+def test_printed_json_is_the_same_document_and_visible():
+    printed = rendered("json", hostile.SUMMARY, lambda: pytest.fail("the summary is enough"))
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert Summary.model_validate_json(printed) == hostile.SUMMARY
+    assert "\u05e9" in printed, "what can be seen is left as it is"
 
 
 def test_results_from_before_there_were_hints_still_read():

@@ -10,11 +10,13 @@ import answers
 import hostile
 import pytest
 from answers import CONTEXT
+from rich.cells import cell_len
 from rich.console import Console
 
 from bisector.answer import Certificate
 from bisector.reporting.terminal import MOST_PRUNED, render
 from bisector.summary import MetricInfo, summarize
+from bisector.wording import visible
 
 
 class Stream(io.StringIO):
@@ -73,6 +75,19 @@ def test_markup_in_names_is_text():
     text = page(answers.BROKEN_NUMBERS, width=120)
     assert "[red]pkg\\x1b[31m:evil\\r\\nname[/red]" in text
     assert "[link=x]warn\\x1b]0;title\\x07" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_names_are_shown_and_nothing_in_them_is_interpreted(width):
+    stream = Stream()
+    render(hostile.SUMMARY, Console(file=stream, width=width, force_terminal=True))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert all(line.isprintable() for line in text.split("\n"))
+    squeezed = "".join(text.split())
+    for name in hostile.NAMES:
+        assert "".join(visible(name).split()) in squeezed
+    copied = ("  speedbump-bisect ", "  /tmp/")
+    assert all(cell_len(ln) <= width for ln in text.splitlines() if not ln.startswith(copied))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
