@@ -71,7 +71,7 @@ def test_the_worked_example_does_what_it_says(tmp_path):
     shutil.copytree(SKILL, tmp_path, dirs_exist_ok=True)
     ended = {}
     for command in COMMANDS:
-        words = shlex.split(command.replace("--budget 60s", "--budget 8s"))
+        words = shlex.split(command.replace("--budget 60s", "--budget 5s"))
         ended[command] = subprocess.run(
             words,
             cwd=tmp_path,

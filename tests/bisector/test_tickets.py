@@ -157,7 +157,7 @@ def test_a_title_shows_names_as_they_are_but_for_what_a_tracker_would_read(name,
 
 
 ODD = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
-    [*hostile.NAMES, "x" * 3000, "|" * 5000, "`" * 2000, "a b " * 2000, ENDS, "-", ""]
+    [*hostile.NAMES, "/close", "x" * 3000, "|" * 5000, "`" * 2000, "a b " * 2000, ENDS, "-", ""]
 )
 
 
@@ -189,6 +189,7 @@ def test_whatever_names_are_a_ticket_fits_and_its_frame_is_ours(names, other, co
         lines = ticket.body_markdown.splitlines()
         assert [i for i, line in enumerate(lines) if MARK.fullmatch(line)] == [0]
         assert [i for i, line in enumerate(lines) if line == ENDS] == [len(lines) - 1]
+        assert not any(line.startswith("/") for line in lines), "an order to GitLab, such as /close"
         rendered = RENDER(ticket.body_markdown)
         assert set(re.findall(r"<(\w+)", rendered)) <= OURS
         assert not re.search(r"[@#<>*_`~$&\\]", outside_code(rendered))

@@ -63,7 +63,7 @@ def run_step(device, step, clean):
 def main():
     """Run steps and print their rate."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--fixed", action="store_true")
     options = parser.parse_args()
     clean = without_doubles_fixed if options.fixed else without_doubles
