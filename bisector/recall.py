@@ -84,9 +84,8 @@ def _read(path: Path, kind: type[Document]) -> Document:
     Raises:
         RunDirectoryError: it is damaged, or of a newer version.
     """
-    damaged = RunDirectoryError(
-        f"{path} is damaged; remove it, and report reads the journal instead"
-    )
+    without = "reads the journal instead" if path.name == SUMMARY else "tells what it can without"
+    damaged = RunDirectoryError(f"{path} is damaged; remove it, and report {without}")
     if not path.is_file():
         raise damaged
     try:

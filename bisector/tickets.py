@@ -29,15 +29,23 @@ def tickets(summary: Summary) -> list[Ticket]:
 
 
 def groups(found: Sequence[Sensitive]) -> list[list[Sensitive]]:
-    """Findings that share a ticket, in the order of the set."""
+    """Findings that share a ticket, in the order of the set: those that are co-critical, with each
+    other or with the same others."""
     together: list[list[Sensitive]] = []
-    told: set[str] = set()
     for finding in found:
-        if finding.target not in told:
-            names = {finding.target, *finding.co_critical_with} - told
-            together.append([f for f in found if f.target in names])
-            told |= names
-    return together
+        linked = [g for g in together if any(_names(f) & _names(finding) for f in g)]
+        if not linked:
+            together.append([finding])
+            continue
+        first, *others = linked
+        first += [f for group in others for f in group] + [finding]
+        together = [group for group in together if not any(group is other for other in others)]
+    rank = {finding.target: number for number, finding in enumerate(found)}
+    return [sorted(group, key=lambda finding: rank[finding.target]) for group in together]
+
+
+def _names(finding: Sensitive) -> set[str]:
+    return {finding.target, *finding.co_critical_with}
 
 
 def _ticket(group: Sequence[Sensitive], summary: Summary) -> Ticket:

@@ -184,6 +184,14 @@ class TestUnusableRuns:
         assert told.out.lstrip().startswith(FORMATS[name])
 
 
+def test_a_census_that_is_damaged_costs_only_what_needs_it(finished, complaint, capsys):
+    (finished / "census.json").write_text("{")
+    assert run("report", finished) == 0
+    assert "Python is not the bottleneck" in capsys.readouterr().out
+    sentence = complaint("report", finished, "--format", "html")
+    assert "census.json is damaged; remove it, and report tells what it can without" in sentence
+
+
 def test_arguments_that_are_no_text_are_told(capsys, tmp_path):
     assert (
         run(

@@ -80,6 +80,14 @@ def test_groups_and_single_findings_stand_side_by_side():
     ]
 
 
+def test_a_chain_of_co_critical_pairs_is_one_group():
+    pairs = {"c:f": ["b:f"], "a:f": ["b:f"], "x:f": [], "b:f": ["a:f", "c:f"]}
+    found = tuple(answers.finding(name, 0.3, with_=others) for name, others in pairs.items())
+    shared, alone = tickets(replace(answers.PYTHON_BOUND, sensitive=found))
+    assert shared.targets == ["a:f", "b:f", "c:f"]
+    assert alone.targets == ["x:f"]
+
+
 def test_waiting_is_called_so_and_its_python_is_left_alone():
     ticket = only(answers.WAITING)
     assert ticket.title.startswith(f"Waiting in {answers.WAIT} limits throughput")
