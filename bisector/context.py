@@ -2,7 +2,8 @@
 
 `describe` is what the journal keeps from the beginning; `context_of` is the same as the summary
 wants it. Nothing in between is looked up again, so that a report made later, elsewhere, or after
-the benchmark has moved says what was true when it was measured.
+the benchmark has moved says what was true when it was measured. Source files that have changed
+since are not read for hints.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ import platform
 import secrets
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from bisector import __version__
+from bisector.hints.source import Sources
 from bisector.metric import Metric
 from bisector.reproduction import Surroundings
 from bisector.settings import Settings
@@ -53,12 +56,13 @@ def context_of(
 ) -> RunContext:
     """The summary's view of a description and what was added to it since."""
     calibration = meta.get("calibration", {})
+    began = datetime.fromisoformat(meta["started_at"])
     info = UNRESOLVED_METRIC
     if metric is not None:
         info = MetricInfo(metric.name, metric.unit, metric.source, metric.higher_is_better)
     return RunContext(
         run_id=meta["run_id"],
-        started_at=datetime.fromisoformat(meta["started_at"]),
+        started_at=began,
         finished_at=datetime.now(UTC),
         command=meta["command"],
         python=meta["python"],
@@ -84,6 +88,7 @@ def context_of(
             settings.prepare,
             [name for name, _ in settings.env],
         ),
+        hints=Sources(began, Path(settings.cwd)).hints,
     )
 
 

@@ -84,6 +84,10 @@ def _read(path: Path, kind: type[Document]) -> Document:
     Raises:
         RunDirectoryError: it is damaged, or of a newer version.
     """
+    without = "reads the journal instead" if path.name == SUMMARY else "tells what it can without"
+    damaged = RunDirectoryError(f"{path} is damaged; remove it, and report {without}")
+    if not path.is_file():
+        raise damaged
     try:
         raw: Any = json.loads(path.read_bytes())
         if isinstance(raw, dict) and raw.get("schema_version", 0) > SCHEMA_VERSION:
@@ -92,7 +96,7 @@ def _read(path: Path, kind: type[Document]) -> Document:
                 f"reads up to {SCHEMA_VERSION}); upgrade speedbump-bisect"
             )
         return kind.model_validate(raw)
-    except (ValueError, TypeError):
-        raise RunDirectoryError(
-            f"{path} is damaged; remove it, and report reads the journal instead"
-        ) from None
+    except OSError as error:
+        raise RunDirectoryError(f"{path} cannot be read: {error.strerror}") from None
+    except (ValueError, TypeError, RecursionError):
+        raise damaged from None

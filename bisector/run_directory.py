@@ -146,7 +146,7 @@ def run_at(path: Path) -> Path:
     """
     if not path.is_dir():
         raise RunDirectoryError(f"{path} is not a run directory; name the one to take up again")
-    if not (path / JOURNAL).exists():
+    if not (path / JOURNAL).is_file():
         raise RunDirectoryError(f"{path} holds no run (there is no {JOURNAL})")
     return path.absolute()
 

@@ -1,18 +1,19 @@
 """The published result: one JSON document, `Summary`, whose shape scripts and agents rely on.
 
-Invariant: every number in it is a finite number. An estimate that does not exist is ``null`` as a
-whole; an interval that is open on one side ends at `UNBOUNDED`. Fractions are fractions (0.05 is
-5 %), times carry their unit in the name. Fields are added in later versions, never renamed; readers
-ignore what they do not know, so that old and new tools read each other's results.
+Invariant: every number in it is a finite number, every text one that can be written. An estimate
+that does not exist is ``null`` as a whole; an interval that is open on one side ends at
+`UNBOUNDED`. Fractions are fractions (0.05 is 5 %), times carry their unit in the name. Fields are
+added in later versions, never renamed; readers ignore what they do not know, so that old and new
+tools read each other's results.
 """
 
 from __future__ import annotations
 
 import math
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from bisector.answer import Interval, Kind, PruneReason, Shape, StopReason, Verdict
 
@@ -34,10 +35,27 @@ def finite(value: float | None) -> float | None:
     return min(max(value, -UNBOUNDED), UNBOUNDED)
 
 
+def carried(value: Any) -> Any:
+    """``value`` with what UTF-8 has no bytes for written as escapes: an argument or a name that was
+    no text comes as half a character, on which writing the result would fail."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, list | tuple):
+        return [carried(each) for each in value]
+    if isinstance(value, dict):
+        return {carried(key): carried(each) for key, each in value.items()}
+    return value
+
+
 class Part(BaseModel):
     """Base of all parts: immutable, tolerant of fields of later versions."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _that_can_be_written(cls, value: Any) -> Any:
+        return carried(value)
 
 
 class Estimate(Part):
@@ -103,6 +121,31 @@ class CurvePart(Part):
     ci95: Range
 
 
+HintKind = Literal[
+    "synchronisation",
+    "waiting",
+    "lock",
+    "allocation",
+    "search",
+    "repeated_pass",
+    "serialisation",
+    "regex",
+    "logging",
+    "loop",
+]
+
+
+class Hint(Part):
+    """What the source shows that may be what costs: to be looked at, not a claim."""
+
+    kind: HintKind
+    line: int
+    text: str = Field(description="A clause about the line.")
+    source: str = Field(description="The line of source, without its indent.")
+    target: str = Field(description="The function it is in: of a subtree its heaviest member.")
+    file: str
+
+
 class EffectPart(Part):
     """What slowing one set of code did. ``dose``: share of own time; ``delay_ns``: per call."""
 
@@ -142,6 +185,9 @@ class Sensitive(EffectPart):
     co_critical_with: list[str]
     reproduce: str = Field(description="A command line that shows the effect.")
     fingerprint: str = Field(description="Hash of benchmark and target, without line numbers.")
+    hints: list[Hint] = Field(
+        default_factory=list, description="Read off the source: where to look, not a claim."
+    )
 
 
 class Insensitive(Part):
@@ -224,13 +270,18 @@ class Hot(Part):
     gain_upper95: Number | None
 
 
-class Ticket(Part):
-    """A ready-made issue for a tracker."""
+LONGEST_TITLE, LONGEST_BODY = 255, 30_000
+"""Characters of a ticket that every tracker takes."""
 
-    title: Annotated[str, Field(max_length=255)]
-    body_markdown: Annotated[str, Field(max_length=30000)]
+
+class Ticket(Part):
+    """A ready-made issue for a tracker: one for each finding, or co-critical group of findings."""
+
+    title: Annotated[str, Field(max_length=LONGEST_TITLE)]
+    body_markdown: Annotated[str, Field(max_length=LONGEST_BODY)]
     labels: list[str]
-    fingerprint: str
+    fingerprint: str = Field(description="Of the finding; of a group, of its first by name.")
+    targets: list[str] = Field(default_factory=list, description="The findings that it is about.")
 
 
 class Summary(Part):

@@ -1,14 +1,15 @@
 """From what the engine knows to what is published: `summarize(answer, context) -> Summary`.
 
-Invariant: a pure function of its two arguments. It adds no judgement of its own: it looks up where
-a function is, drops what is not a number, sorts, and leaves the wording to `bisector.headline`.
+Invariant: a pure function of its two arguments; what is read off source files is asked of the
+context. It adds no judgement of its own: it looks up where a function is, drops what is not a
+number, sorts, and leaves the wording to `bisector.headline` and `bisector.tickets`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypedDict
@@ -39,6 +40,7 @@ from bisector.schema import (
     CurvePart,
     EffectPart,
     Estimate,
+    Hint,
     Insensitive,
     Metric,
     Necessary,
@@ -49,10 +51,18 @@ from bisector.schema import (
     UnresolvedPart,
     finite,
 )
+from bisector.tickets import tickets
 
 __all__ = ["MetricInfo", "RunContext", "Summary", "exit_code", "finding_fingerprint", "summarize"]
 
 ROOT = "*:*"
+
+
+def no_hints(function: Function) -> Sequence[Hint]:
+    """What the source of a function shows where nobody looks at it."""
+    return ()
+
+
 Scalar = str | int | float | bool | None
 
 _EXIT: Mapping[StopReason, int] = {"certified": 0, "failed": 1, "budget": 3, "interrupted": 130}
@@ -75,7 +85,8 @@ class RunContext:
     ``command`` is the benchmark's full command line. ``fingerprint`` identifies the benchmark (not
     the machine or the day). ``plans`` maps a target to the plan file that slows just that target,
     as written by `bisector.reproduction`; without one, ``reproduce`` uses a fixed delay per call.
-    ``around`` is what ``reproduce`` has to set up first.
+    ``around`` is what ``reproduce`` has to set up first. ``hints`` says what a function's source
+    shows (`bisector.hints`).
     """
 
     run_id: str
@@ -94,6 +105,7 @@ class RunContext:
     settings: Mapping[str, Scalar | list[str]] = field(default_factory=dict)
     plans: Mapping[str, str] = field(default_factory=dict)
     around: Surroundings = field(default_factory=Surroundings)
+    hints: Callable[[Function], Sequence[Hint]] = no_hints
 
 
 def exit_code(summary: Summary) -> int:
@@ -166,7 +178,8 @@ def summarize(answer: Answer, context: RunContext) -> Summary:
         warnings=_warnings(answer),
         tickets=[],
     )
-    return summary.model_copy(update={"headline": headline(summary)})
+    summary = summary.model_copy(update={"headline": headline(summary)})
+    return summary.model_copy(update={"tickets": tickets(summary)})
 
 
 def _plain(value: Scalar) -> Scalar:
@@ -271,11 +284,18 @@ def _sensitive(
             context.around,
         ),
         fingerprint=finding_fingerprint(context.fingerprint, finding.target),
+        hints=_hints(members, context),
         **(
             _effect(finding.effect)
             | {"delay_ns": finite(finding.effect.delay_ns or finding.effect.delay_per_call_ns)}
         ),
     )
+
+
+def _hints(members: Sequence[Function], context: RunContext) -> list[Hint]:
+    """Of the heaviest member: of a subtree the others are each less than that."""
+    heaviest = max(members, key=lambda f: (f.own_s, f.target), default=None)
+    return list(context.hints(heaviest)) if heaviest is not None else []
 
 
 def _certificate(certificate: Certificate) -> CertificatePart:

@@ -7,6 +7,8 @@ tool's own dependencies is asked for by name, before the work if possible (`requ
 from __future__ import annotations
 
 import io
+import json
+import re
 from collections.abc import Callable
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
@@ -40,7 +42,7 @@ def rendered(name: str, summary: Summary, evidence: Callable[[], Evidence]) -> s
     """The result in a format; ``evidence`` is asked for where that needs more than the summary."""
     match name:
         case "json":
-            return summary.model_dump_json(indent=2) + "\n"
+            return _visible_json(summary.model_dump_json(indent=2)) + "\n"
         case "md":
             from bisector.reporting.markdown import markdown
 
@@ -55,6 +57,14 @@ def rendered(name: str, summary: Summary, evidence: Callable[[], Evidence]) -> s
             return speedscope(evidence())
         case _:
             return _text(summary)
+
+
+def _visible_json(text: str) -> str:
+    """The same document with what cannot be seen, or turns what stands beside it round, as escapes
+    of JSON: it may be printed on a terminal."""
+    return re.sub(
+        r"[^\x00-\x7e]", lambda c: c[0] if c[0].isprintable() else json.dumps(c[0])[1:-1], text
+    )
 
 
 def _text(summary: Summary) -> str:

@@ -6,6 +6,7 @@ formatting waits until somebody looks. Looking never changes the state.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ from bisector.events import (
 from bisector.schema import Estimate
 from bisector.wording import clock_s, counted, percent_with_interval, shorten, visible
 
+MEANINGLESS = 20.0
+"""Width of an interval from which on its ends say nothing, after two or three windows."""
 SHOWN = 6
 """How many of the latest judgements are on display."""
 
@@ -80,10 +83,11 @@ class Progress:
         head = f"{self.phase}" + (f": {visible(self.detail)}" if self.detail else "")
         clock = f" · {self.clock(now_s)}"
         lines = [shorten(head, max(20, width - len(clock))) + clock]
-        earlier = done - len(self.judged)
+        judged = tuple(self.judged)  # another thread may add to it meanwhile
+        earlier = done - len(judged)
         if earlier > 0:
             lines.append(f"  {counted(earlier, 'earlier verdict')}")
-        lines += [f"  {judgement(node, width - 2)}" for node in self.judged]
+        lines += [f"  {judgement(node, width - 2)}" for node in judged]
         if self.estimate is not None:
             lines.append("▸ " + estimate(self.estimate, width - 2))
         elif self.in_flight:
@@ -116,6 +120,8 @@ def plain_line(event: Event) -> str | None:
 
 
 def _gain(gain: Interval | None) -> str:
+    if gain is not None and MEANINGLESS < gain.width < math.inf:
+        return "gain not known yet"
     return f"gain {percent_with_interval(Estimate.of(gain))}" if gain is not None else ""
 
 

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
+from bisector.certificate_text import certificate_sentences
 from bisector.headline import waits
-from bisector.reporting.certificate_text import certificate_sentences
-from bisector.reporting.hot_text import why_not_hottest
-from bisector.reporting.page import INDENT, Page
-from bisector.reporting.phrases import (
+from bisector.hot_text import why_not_hottest
+from bisector.phrases import (
+    HINTS,
     SET_HEADS,
     WHY,
     bound,
@@ -22,6 +22,7 @@ from bisector.reporting.phrases import (
     cost,
     counted_members,
     dose,
+    hint_place,
     measured_by,
     response,
     set_legend,
@@ -30,6 +31,7 @@ from bisector.reporting.phrases import (
     throughput,
     throughput_unit,
 )
+from bisector.reporting.page import INDENT, Page
 from bisector.schema import Insensitive, Sensitive, Summary
 from bisector.wording import (
     Spoken,
@@ -103,6 +105,12 @@ def _sensitive(page: Page, summary: Summary, unit: str) -> None:
     for sentence in co_critical(summary.sensitive):
         page.prose(sentence)
     page.prose(set_legend(unit, what), "dim")
+    hints = [hint for finding in summary.sensitive for hint in finding.hints]
+    if hints:
+        page.title(HINTS)
+    for hint in hints:
+        page.prose(hint_place(hint))
+        page.name("  ", visible(hint.source), "dim")
 
 
 def _as_paragraph(

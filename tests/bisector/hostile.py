@@ -9,6 +9,7 @@ import answers
 from bisector.answer import Unresolved
 from bisector.evidence import Evidence, measured
 from bisector.observations import RunObserved, RunRequest
+from bisector.schema import Hint
 from bisector.summary import summarize
 
 SCRIPT = "</script><script>alert(1)</script>:run"
@@ -18,7 +19,24 @@ FORMULA = "a&lt;b:%{label} $x^2$"
 TURNED = "turned\u202emod:\u05e9\u05dc\u05d5\u05dd.\u200f\u2028\u2066end\x1b[31m\x00"
 MARKED = "`tick`|pipe|.m:*star* [link](http://x.y) ![i](j) @torvalds #1 !2 :smile: \\"
 STRUCK = "~~x~~.__bold__:_it_ deadbeefcafe1234 1. - [x] $y$ <!--"
-NAMES = (SCRIPT, LAMBDA, IMAGE, FORMULA, TURNED, MARKED, STRUCK)
+CALLING = "ping @octocat/x:GH-12 org/repo#3 JIRA-4 www.evil.example me@evil.example :tada: &5 %6 ~7"
+NAMES = (SCRIPT, LAMBDA, IMAGE, FORMULA, TURNED, MARKED, STRUCK, CALLING)
+
+
+def hints(function):
+    """Lines of source that want to be more than that."""
+    return [
+        Hint(
+            kind="loop",
+            line=7,
+            text=f"a loop in Python over {name}",
+            source=f"for x in {name}:",
+            target=function.target,
+            file=function.file,
+        )
+        for name in NAMES
+    ]
+
 
 ANSWER = replace(
     answers.PYTHON_BOUND,
@@ -43,6 +61,7 @@ CONTEXT = replace(
     environment={"<b>key</b>": SCRIPT, "mode": "live"},
     settings={"include": list(NAMES)},
     run_directory=f"/tmp/{MARKED}",
+    hints=hints,
 )
 SUMMARY = summarize(ANSWER, CONTEXT)
 

@@ -106,6 +106,13 @@ def test_every_answer_has_a_page_with_headline_next_steps_and_environment(name):
     assert len(shown_page.ids) == len(set(shown_page.ids))
 
 
+def test_hints_stand_below_the_set_as_what_they_are():
+    with_hints = page(answers.PYTHON_BOUND, replace(CONTEXT, hints=hostile.hints))
+    assert "Hints from the source, not measured" in with_hints.texts("h3")
+    assert f"for x in {hostile.MARKED}:" in with_hints.texts("code")
+    assert "Hints from the source, not measured" not in of("python_bound").texts("h3")
+
+
 @pytest.mark.parametrize("name", answers.ALL)
 def test_links_point_into_the_page_and_lead_somewhere(name):
     shown_page = of(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import math
 
+import hostile
 import pytest
 from rich.console import Console
 
@@ -20,6 +21,7 @@ from bisector.events import (
 from bisector.observations import RunObserved, RunRequest
 from bisector.reporting.live import HEARTBEAT_S, REDRAWS_PER_S, LiveDisplay
 from bisector.reporting.progress import SHOWN, Progress
+from bisector.wording import visible
 
 
 class Budget:
@@ -93,12 +95,38 @@ def test_on_a_terminal_the_picture_is_drawn_and_taken_away_again():
         display.handle(PhaseBegan("search", "14 functions"))
         display.handle(judged())
         display.handle(Warned("loud [red]neighbour[/red]\x1b[2J"))
-        display._live.refresh()
+        display.draw()
         drawn = stream.getvalue()
     assert "search: 14 functions" in drawn
     assert "sensitive    pkg.sampler:* (3 functions)" in drawn
     assert "warning: loud [red]neighbour[/red]\\x1b[2J" in drawn
-    assert stream.getvalue().rstrip("\n").endswith("\x1b[2K"), "the last thing done is to erase"
+    assert stream.getvalue().endswith("\r\x1b[1A\x1b[J"), "the last thing done is to erase both"
+
+
+@pytest.mark.parametrize("name", hostile.NAMES)
+def test_names_are_shown_and_nothing_in_them_is_interpreted(name):
+    events = (
+        PhaseBegan("search", name),
+        judged(name),
+        RunBegan(request(label=name)),
+        Warned(name),
+    )
+    stream, display = piped()
+    progress = Progress(120.0)
+    with display:
+        for event in events:
+            display.handle(event)
+            progress.take(event, 0.0)
+    said = stream.getvalue()
+    assert all(line.isprintable() for line in said.splitlines())
+    assert said.count(visible(name)) == 3, "the phase, the verdict and the warning"
+    assert all(line.isprintable() for line in progress.lines(0.0, 100))
+
+
+def test_after_three_windows_an_interval_may_be_none():
+    progress = Progress(None)
+    progress.take(EstimateUpdated("a:*", 1, Interval(-0.1, -8e15, 8e15), 3), 0.0)
+    assert progress.lines(0.0, 80)[-1] == "▸ a:*  gain not known yet after 3 runs"
 
 
 def test_a_dumb_terminal_gets_plain_lines(monkeypatch):

@@ -12,8 +12,9 @@ import pytest
 from answers import CONTEXT
 from markdown_it import MarkdownIt
 
-from bisector.reporting.markdown import code, markdown, prose
-from bisector.reporting.prose import spans
+from bisector.markup import code, prose
+from bisector.prose import spans
+from bisector.reporting.markdown import markdown
 from bisector.summary import summarize
 from bisector.wording import visible
 
@@ -53,6 +54,13 @@ def test_it_has_the_set_with_intervals_the_certificate_and_the_commands():
     assert "#### What to do next" in text
     assert f"- Leave `{answers.PREPARE}` alone, however hot: at most 0.4% to gain." in text
     assert "`json.*:*` | 31 | not called" in text
+
+
+def test_hints_stand_below_the_set_as_what_they_are():
+    text = told(answers.PYTHON_BOUND, replace(CONTEXT, hints=hostile.hints))
+    assert "\n\nHints from the source, not measured:\n\n- `" in text
+    assert f"- `{answers.SAMPLE}`, line 7: a loop in Python over `{hostile.LAMBDA}`: `for" in text
+    assert "Hints" not in told(answers.PYTHON_BOUND)
 
 
 def test_a_long_list_says_what_it_leaves_out():

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bisector.reporting.prose import spans
+from bisector.prose import spans
 
 
 def names(sentence):
@@ -24,6 +24,7 @@ def names(sentence):
         ("`x` is no command of ours", ["`x`"]),
         ("ask @someone about #12, see !3 and ~4", ["@someone", "#12", "!3", "~4"]),
         ("since 327c4d9 it is 1234567 times", ["327c4d9", "1234567"]),
+        ("as of GH-12 (JIRA-345), CVE-2026-1", ["GH-12", "JIRA-345", "CVE-2026-1"]),
         ("a larger --budget", ["--budget"]),
         ("__main__ waits", ["__main__"]),
         ("153.8 tokens/s [152.9 … 154.7] · 6.50 ms, κ 1.00, −7.2%, -3.0%, 1e-09", []),

@@ -130,12 +130,37 @@ class TestUnusableRuns:
         assert "was written by a newer version (schema 2" in sentence
         assert "upgrade speedbump-bisect" in sentence
 
-    @pytest.mark.parametrize("content", ["{", "[]", "null", '{"schema_version": 1}', "\x00"])
+    @pytest.mark.parametrize(
+        "content",
+        [
+            "{",
+            "[]",
+            "null",
+            '{"schema_version": 1}',
+            '{"schema_version": "2"}',
+            "\x00",
+            "[" * 10**5,
+        ],
+    )
     def test_a_summary_that_is_damaged(self, finished, complaint, name, content):
         (finished / "summary.json").write_text(content)
         assert "summary.json is damaged; remove it" in complaint(
             "report", finished, "--format", name
         )
+
+    def test_a_summary_that_is_no_file(self, finished, complaint, name):
+        os.unlink(finished / "summary.json")
+        os.mkfifo(finished / "summary.json")
+        os.utime(finished / "summary.json", (2e9, 2e9))
+        assert "summary.json is damaged" in complaint("report", finished, "--format", name)
+        os.unlink(finished / "journal.db")
+        os.mkfifo(finished / "journal.db")
+        assert "holds no run" in complaint("report", finished, "--format", name)
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root may read anything")
+    def test_a_summary_that_may_not_be_read(self, finished, complaint, name):
+        os.chmod(finished / "summary.json", 0)
+        assert "summary.json cannot be read" in complaint("report", finished, "--format", name)
 
     def test_a_journal_of_a_newer_version(self, finished, complaint, name):
         os.unlink(finished / "summary.json")
@@ -157,6 +182,39 @@ class TestUnusableRuns:
         sentence = f"{finished} is still being measured; this is what is known so far"
         assert told.err == f"speedbump-bisect: {sentence}\n"
         assert told.out.lstrip().startswith(FORMATS[name])
+
+
+def test_a_census_that_is_damaged_costs_only_what_needs_it(finished, complaint, capsys):
+    (finished / "census.json").write_text("{")
+    assert run("report", finished) == 0
+    assert "Python is not the bottleneck" in capsys.readouterr().out
+    sentence = complaint("report", finished, "--format", "html")
+    assert "census.json is damaged; remove it, and report tells what it can without" in sentence
+
+
+def test_arguments_that_are_no_text_are_told(capsys, tmp_path):
+    assert (
+        run(
+            "bench.py",
+            "--quiet",
+            "--output",
+            "out",
+            "--html",
+            "a.html",
+            "--",
+            b"\xff".decode("utf-8", "surrogateescape"),
+        )
+        == 0
+    )
+    assert "Python is not the bottleneck" in capsys.readouterr().out
+    for name in FORMATS:
+        assert run("report", "out", "--format", name) == 0
+    assert (
+        json.loads((tmp_path / "out" / "summary.json").read_text("utf-8"))["benchmark"]["command"][
+            -1
+        ]
+        == "\\udcff"
+    )
 
 
 class TestHtmlOfAnInvestigation:

@@ -11,13 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import answers
+import hostile
 import pytest
 from answers import CONTEXT
 
 import bisector.reporting
 from bisector.quantities import parse_time
+from bisector.reporting.formats import rendered
 from bisector.reproduction import Surroundings
-from bisector.schema import UNBOUNDED, Summary, json_schema
+from bisector.schema import UNBOUNDED, Hint, Summary, json_schema
 from bisector.summary import exit_code, finding_fingerprint, summarize
 
 SCHEMA_FILE = Path(bisector.reporting.__file__).with_name("summary.schema.json")
@@ -77,7 +79,7 @@ def test_fields_of_the_contract_are_there_under_their_names():
         *("target", "kind", "file", "line", "calls_per_unit", "own_cpu_ns_per_unit"),
         *("own_wait_ns_per_unit", "dose", "delay_ns", "throughput_drop", "critical_fraction"),
         *("estimated_gain", "p_value", "p_value_adjusted", "shape", "curve"),
-        *("co_critical_with", "runs", "reproduce", "fingerprint"),
+        *("co_critical_with", "runs", "reproduce", "fingerprint", "hints"),
     }
     assert set(raw["insensitive"][0]) == {
         *("target", "functions", "reason", "throughput_drop_upper95", "gain_upper95"),
@@ -88,7 +90,7 @@ def test_fields_of_the_contract_are_there_under_their_names():
     assert set(certificate["sufficient"]) == {"holds", "explained", "ci95"}
     assert set(certificate["complete"]) >= {"holds", "complement_drop_upper95"}
     assert set(raw["cost"]) == {"wall_s", "budget_s", "runs", "experiments", "engine_s"}
-    assert raw["tickets"] == []
+    assert set(raw["tickets"][0]) >= {"title", "body_markdown", "labels", "fingerprint"}
 
 
 def test_findings_come_largest_gain_first_with_place_calls_and_own_time_from_discovery():
@@ -160,6 +162,44 @@ def test_fingerprints_depend_on_benchmark_and_target_only():
     assert summarize(moved, CONTEXT).sensitive[0].fingerprint == found.fingerprint
     assert found.fingerprint == finding_fingerprint(CONTEXT.fingerprint, found.target)
     assert found.fingerprint != finding_fingerprint("other benchmark", found.target)
+
+
+def test_hints_are_those_of_the_heaviest_member():
+    def hints(function):
+        return [
+            Hint(kind="lock", line=3, text="x", source="y", target=function.target, file="f.py")
+        ]
+
+    members = (answers.DETOK, answers.SAMPLE)
+    found = answers.finding("gpu_serving.*:*", 0.4, kind="subtree", functions=members)
+    answer = replace(answers.PYTHON_BOUND, sensitive=(found,))
+    (hint,) = summarize(answer, replace(CONTEXT, hints=hints)).sensitive[0].hints
+    assert hint.target == answers.SAMPLE
+    assert summarize(answer, CONTEXT).sensitive[0].hints == []
+
+
+def test_names_are_in_the_json_as_they_are_but_for_what_cannot_be_written():
+    raw = json.loads(hostile.SUMMARY.model_dump_json())
+    found = {each["target"] for each in raw["sensitive"]}
+    assert {hostile.SCRIPT, hostile.LAMBDA, hostile.IMAGE} <= found
+    assert raw["warnings"] == list(hostile.NAMES)
+    half = replace(answers.PYTHON_BOUND, warnings=("half \ud800 of one \udcff",))
+    text = summarize(half, CONTEXT).model_dump_json()
+    assert json.loads(text)["warnings"] == ["half \\ud800 of one \\udcff"]
+
+
+def test_printed_json_is_the_same_document_and_visible():
+    printed = rendered("json", hostile.SUMMARY, lambda: pytest.fail("the summary is enough"))
+    assert all(line.isprintable() for line in printed.splitlines())
+    assert Summary.model_validate_json(printed) == hostile.SUMMARY
+    assert "\u05e9" in printed, "what can be seen is left as it is"
+
+
+def test_results_from_before_there_were_hints_still_read():
+    raw = json.loads(summarize(answers.PYTHON_BOUND, CONTEXT).model_dump_json())
+    for found in raw["sensitive"]:
+        del found["hints"]
+    assert Summary.model_validate(raw).sensitive[0].hints == []
 
 
 def test_reproduce_without_a_plan_adds_the_same_time_per_unit_by_a_delay_per_call():

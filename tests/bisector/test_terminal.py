@@ -7,13 +7,16 @@ import re
 from dataclasses import replace
 
 import answers
+import hostile
 import pytest
 from answers import CONTEXT
+from rich.cells import cell_len
 from rich.console import Console
 
 from bisector.answer import Certificate
 from bisector.reporting.terminal import MOST_PRUNED, render
 from bisector.summary import MetricInfo, summarize
+from bisector.wording import visible
 
 
 class Stream(io.StringIO):
@@ -72,6 +75,19 @@ def test_markup_in_names_is_text():
     text = page(answers.BROKEN_NUMBERS, width=120)
     assert "[red]pkg\\x1b[31m:evil\\r\\nname[/red]" in text
     assert "[link=x]warn\\x1b]0;title\\x07" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_names_are_shown_and_nothing_in_them_is_interpreted(width):
+    stream = Stream()
+    render(hostile.SUMMARY, Console(file=stream, width=width, force_terminal=True))
+    text = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
+    assert all(line.isprintable() for line in text.split("\n"))
+    squeezed = "".join(text.split())
+    for name in hostile.NAMES:
+        assert "".join(visible(name).split()) in squeezed
+    copied = ("  speedbump-bisect ", "  /tmp/")
+    assert all(cell_len(ln) <= width for ln in text.splitlines() if not ln.startswith(copied))
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -192,6 +208,16 @@ def test_cost_and_how_to_reproduce():
     lines = text.splitlines()
     for finding in summary.sensitive:
         assert "  " + finding.reproduce in lines, "one line, to be copied"
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_hints_stand_below_the_set_with_their_line_of_source(width):
+    text = page(answers.PYTHON_BOUND, width, context=replace(CONTEXT, hints=hostile.hints))
+    assert "Hints from the source, not measured" in text
+    said = f"{answers.SAMPLE}, line 7: a loop in Python over {hostile.LAMBDA}"
+    assert said.replace(" ", "") in "".join(text.split()), "folded where it has to be"
+    assert all(line.isprintable() for line in text.split("\n"))
+    assert all(len(ln) <= width for ln in text.splitlines() if not ln.startswith(COPIED))
 
 
 def test_a_failure_shows_the_sentence_and_no_certificate():

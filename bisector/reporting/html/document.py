@@ -24,19 +24,12 @@ import jinja2
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from bisector.certificate_text import certificate_sentences
 from bisector.evidence import Evidence
-from bisector.reporting.certificate_text import certificate_sentences
-from bisector.reporting.forecast import Forecast, forecast
-from bisector.reporting.hot_text import why_not_hottest
-from bisector.reporting.html import icicle, tables
-from bisector.reporting.html.branches import grow
-from bisector.reporting.html.figures import Figure
-from bisector.reporting.html.mattering_plot import mattering_plot
-from bisector.reporting.html.response_plot import response_plot
-from bisector.reporting.html.tables import Table
-from bisector.reporting.mattering import weighed
-from bisector.reporting.next_steps import next_steps
-from bisector.reporting.phrases import (
+from bisector.hot_text import why_not_hottest
+from bisector.next_steps import next_steps
+from bisector.phrases import (
+    HINTS,
     co_critical,
     cost,
     measured_by,
@@ -45,7 +38,15 @@ from bisector.reporting.phrases import (
     set_title,
     throughput,
 )
-from bisector.reporting.prose import spans
+from bisector.prose import spans
+from bisector.reporting.forecast import Forecast, forecast
+from bisector.reporting.html import icicle, tables
+from bisector.reporting.html.branches import grow
+from bisector.reporting.html.figures import Figure
+from bisector.reporting.html.mattering_plot import mattering_plot
+from bisector.reporting.html.response_plot import response_plot
+from bisector.reporting.html.tables import Table
+from bisector.reporting.mattering import weighed
 from bisector.schema import EffectPart, Sensitive, Summary
 from bisector.wording import (
     counted,
@@ -93,6 +94,8 @@ def html(evidence: Evidence) -> str:
             *co_critical(summary.sensitive),
             set_legend(unit, spoken(summary.benchmark.metric)),
         ],
+        hints=[hint for finding in summary.sensitive for hint in finding.hints],
+        hints_title=HINTS,
         hot_title=title,
         hottest=hottest,
         points=points,

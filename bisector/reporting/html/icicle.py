@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from bisector.phrases import WHY, bound
 from bisector.reporting.html.branches import Branch, Colour
 from bisector.reporting.html.figures import BREAK, Figure, figure, lines, rounded, shown
-from bisector.reporting.phrases import WHY, bound
 from bisector.wording import about, counted, duration_ns, number, percent_with_interval
 
 WORDS: dict[Colour, str] = {

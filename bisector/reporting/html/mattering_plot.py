@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from bisector.phrases import bound
 from bisector.reporting.html.figures import Figure, axis, figure, lines, rounded, shown
 from bisector.reporting.mattering import Weighed
-from bisector.reporting.phrases import bound
 from bisector.schema import UNBOUNDED
 from bisector.wording import counted, duration_ns, percent, percent_range, shorten
 

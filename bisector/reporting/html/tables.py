@@ -11,10 +11,10 @@ from typing import Literal
 
 from bisector.census import Census, Judgement, Member
 from bisector.evidence import Evidence, Experiment, Measured
+from bisector.phrases import SET_HEADS, WHY, bound, dose, set_row, throughput_unit
 from bisector.reporting.forecast import Forecast, Level, added
 from bisector.reporting.html.mattering_plot import worth
 from bisector.reporting.mattering import Weighed
-from bisector.reporting.phrases import SET_HEADS, WHY, bound, dose, set_row, throughput_unit
 from bisector.schema import UNBOUNDED, EffectPart, Insensitive, Sensitive, Summary
 from bisector.wording import (
     clock_s,

@@ -17,6 +17,8 @@ _NUMBER = r"[−±+-]?[0-9]+(?:[.,][0-9]+)*(?:e-?[0-9]+)?"
 _PLAIN = re.compile(rf"(?:{_NUMBER}|{_WORD}(?:/{_WORD})?|[…·•×—–−±≤≥])")
 _AROUND = re.compile(r"([(\[]*)(.*?)([)\]%.,;:!?]*)", re.DOTALL)
 _COMMIT = re.compile(r"(?=[0-9a-f]*[0-9])[0-9a-f]{7,40}")
+_REFERENCE = re.compile(r"[A-Za-z][A-Za-z0-9]*-[0-9]+(?:-[0-9]+)?")
+"""``GH-12``, ``JIRA-345``, ``CVE-2026-1``: forges make links of them."""
 _COMMAND = re.compile(r"`(speedbump-bisect [^`]+)`")
 
 
@@ -64,4 +66,5 @@ def _bare(word: str) -> tuple[str, str, str]:
 
 
 def _is_plain(word: str) -> bool:
-    return _PLAIN.fullmatch(word) is not None and _COMMIT.fullmatch(word) is None
+    linked = _COMMIT.fullmatch(word) or _REFERENCE.fullmatch(word)
+    return _PLAIN.fullmatch(word) is not None and not linked

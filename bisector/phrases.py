@@ -12,6 +12,7 @@ from bisector.schema import (
     UNBOUNDED,
     BaselinePart,
     EffectPart,
+    Hint,
     Metric,
     Sensitive,
     Summary,
@@ -39,6 +40,9 @@ WHY = {
     "diffuse_remainder": "many small parts",
 }
 """Reasons for ruling something out."""
+
+HINTS = "Hints from the source, not measured"
+"""What lines of source are called that show a kind of cost."""
 
 SET_HEADS = (
     *("target", "gain", "own CPU", "own wait", "calls"),
@@ -94,6 +98,11 @@ def _groups(found: Sequence[Sensitive]) -> list[list[str]]:
         if f.co_critical_with and not any(f.target in group for group in groups):
             groups.append([f.target, *f.co_critical_with])
     return groups
+
+
+def hint_place(hint: Hint) -> str:
+    """``pkg.mod:f, line 12: a loop in Python over rows``."""
+    return f"{visible(hint.target)}, line {hint.line}: {visible(hint.text)}"
 
 
 def counted_members(finding: Sensitive) -> str:

@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bisector.headline import waits
-from bisector.reporting.hot_text import hidden_groups
+from bisector.hot_text import hidden_groups
 from bisector.schema import EffectPart, Hot, Sensitive, Summary
 from bisector.wording import about, at_most, counted, duration_ns, listed, unit_noun, visible
 
 MOST = 3
 """Entries that get a sentence of their own."""
+
+ONE_THING = (
+    "Change one thing, then investigate again: what was hidden behind it may be what counts then."
+)
 
 NOISY = 0.03
 """Variation between runs from which on a quieter machine is worth more than time."""
@@ -42,23 +46,21 @@ def _improve(summary: Summary) -> list[str]:
         if finding.target in told or len(steps) == MOST:
             continue
         told |= {finding.target, *finding.co_critical_with}
-        steps.append(_make_faster(finding, unit))
-    steps += [_leave_alone(group) for group in hidden_groups(summary)]
-    steps.append(
-        "Change one thing, then investigate again: what was hidden behind it may be what counts "
-        "then."
-    )
-    return steps
+        steps.append(make_faster(finding, unit))
+    steps += [leave_alone(group) for group in hidden_groups(summary)]
+    return [*steps, ONE_THING]
 
 
-def _leave_alone(group: Sequence[Hot]) -> str:
+def leave_alone(group: Sequence[Hot]) -> str:
+    """About hot functions that were judged together and cannot gain what they take."""
     names = listed(visible(h.target) for h in group)
     most = group[0].gain_upper95
     bound = "it was shown not to matter" if most is None else f"at most {at_most(most)} to gain"
     return f"Leave {names} alone, however hot: {bound}."
 
 
-def _make_faster(finding: Sensitive, unit: str) -> str:
+def make_faster(finding: Sensitive, unit: str) -> str:
+    """About one of the set, and those it is co-critical with."""
     name, gain = visible(finding.target), _gain(finding, unit)
     if finding.co_critical_with:
         names = listed([name, *map(visible, finding.co_critical_with)])
