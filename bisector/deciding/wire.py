@@ -10,7 +10,9 @@ From us, each with ``"protocol": 1`` and a ``type``:
 * ``outcome``: what slowing a set showed: ``items``, ``judgement`` (``sensitive``, ``insensitive``
   or ``unresolved``), ``gain``, ``ci`` (an end that is unknown is null), ``reason``;
 * ``unconfirmed``: ``claims`` that were not judged sensitive;
-* ``decided``: what was decided before the investigation was taken up again, as it was;
+* ``decided``: what was decided before the investigation was taken up again, in its place among
+  what was told then: a decider that goes by what it was told alone decides as if it had never
+  stopped;
 * ``decide``: the decider has the word, and answers with exactly one line;
 * ``error``: the ``message`` says why that answer cannot be taken; a new ``decide`` follows;
 * ``verdict``: the end. ``verdict``, ``stop_reason``, ``headline``, ``sensitive`` and

@@ -51,26 +51,24 @@ def probe(*sets):
 
 
 class Greedy(Decider):
-    """Halves what matters, by own time, until single items are left; claims those."""
+    """Halves what matters, by own time, until single items are left; claims those.
+
+    All that it knows is what it was told, so that it goes on as before when it is started again.
+    """
 
     def begin(self, problem):
+        self.judged = []
         self.open = [sorted(self.items)]
-        self.found, self.asked = [], []
 
     def told(self, outcome):
-        if outcome["items"] in self.asked:
-            self.asked.remove(outcome["items"])
-            if outcome["judgement"] == "sensitive":
-                if len(outcome["items"]) == 1:
-                    self.found.append(outcome["items"])
-                else:
-                    self.open.append(outcome["items"])
+        self.judged.append(outcome["items"])
+        if outcome["judgement"] == "sensitive":
+            self.open.append(outcome["items"])
 
     def decide(self):
-        halves = [half for items in self.open for half in self.halves(items)]
-        self.open = []
-        self.asked += halves
-        return probe(*halves) if halves else {"type": "done", "claims": self.found}
+        halves = [h for items in self.open for h in self.halves(items) if h not in self.judged]
+        found = [items for items in self.open if len(items) == 1 and items in self.judged]
+        return probe(*halves) if halves else {"type": "done", "claims": found}
 
     def halves(self, items):
         if len(items) == 1:
