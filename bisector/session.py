@@ -47,31 +47,35 @@ from bisector.workload import Workload
 Listener = Callable[[Event], None]
 """Is told what happens while it happens, in the thread of the session."""
 
+Pause = Callable[[RunRequest, Engine], bool]
+"""Is asked before each run whether to stop there."""
+
 
 def begin(
     settings: Settings,
     listeners: Sequence[Listener] = (),
-    pause: Callable[[RunRequest, Engine], bool] | None = None,
+    pause: Pause | None = None,
     decider: Decider | None = None,
+    run_id: str | None = None,
 ) -> Summary:
     """Investigate from the start, in a new run directory.
 
     Args:
         pause: asked before every run whether to stop there, to be resumed later.
         decider: decides where to look; by default what the settings name, where that is needed.
+        run_id: by default a new one.
 
     Raises:
         SpeedbumpError: nothing can be investigated; a benchmark that fails is told in the summary.
     """
     started = time.monotonic()
     workload = Workload.of(settings)
-    meta = describe(settings, workload)
+    meta = describe(settings, workload, run_id)
     path = Path(settings.output or Path(DEFAULT_PARENT, meta["run_id"]).absolute())
     with RunDirectory(path) as directory, Journal.create(directory.journal, meta) as journal:
         try:
             session = Session(settings, directory, journal, listeners, started)
-            session.pause = pause
-            session.decider = decider
+            session.decider, session.pause = decider, pause
             return session.run(workload)
         except RunDirectoryError:
             raise
@@ -82,12 +86,16 @@ def begin(
 
 
 def resume(
-    path: Path, listeners: Sequence[Listener] = (), decider: Decider | None = None
+    path: Path,
+    listeners: Sequence[Listener] = (),
+    decider: Decider | None = None,
+    pause: Pause | None = None,
 ) -> Summary:
     """Take up an investigation where its journal ends; one that is finished is only told again.
 
     Args:
         decider: takes the place of the one that it began with.
+        pause: as for `begin`.
 
     Raises:
         SpeedbumpError: the directory holds no usable journal, or nothing can be investigated.
@@ -97,7 +105,7 @@ def resume(
     with RunDirectory(path) as directory, Journal.open(directory.journal) as journal:
         settings = Settings(**journal.description()["settings"])
         session = Session(settings, directory, journal, listeners, started)
-        session.decider = decider
+        session.decider, session.pause = decider, pause
         return session.run()
 
 
@@ -124,7 +132,7 @@ class Session:
         self.undecided: str | None = None
         """Why there was no decision, where one was needed to go on."""
         self.decider: Decider | None = None
-        self.pause: Callable[[RunRequest, Engine], bool] | None = None
+        self.pause: Pause | None = None
         self.meta = journal.description()
         self.history = list(journal.observations())
         self.engine = Engine(engine_settings(settings))

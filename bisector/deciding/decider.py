@@ -29,6 +29,7 @@ from strategies.decision import Decision
 MOST_BAD = 10
 """Answers in a row that cannot be taken."""
 
+LONGER = "--decider-timeout gives it longer"
 IDLE_S = 60.0
 """After so much silence nothing is kept running for whoever decides."""
 
@@ -90,10 +91,14 @@ class Decider(Protocol):
 
 
 class Conversation:
-    """What is said to whoever decides, and understood of the answers, over any `Channel`."""
+    """What is said to whoever decides, and understood of the answers, over any `Channel`.
 
-    def __init__(self, channel: Channel, patience_s: float) -> None:
+    ``remedy``: what to do about one that is silent for ``patience_s``.
+    """
+
+    def __init__(self, channel: Channel, patience_s: float, remedy: str = LONGER) -> None:
         self._channel = channel
+        self._remedy = remedy
         self._patience_s = patience_s
         self._matching: Matching | None = None
 
@@ -145,7 +150,6 @@ class Conversation:
             line = self._channel.receive(self._patience_s - soon_s)
         if line is None:
             raise NoDecision(
-                f"the decider was silent for {format_time(self._patience_s)}; "
-                "--decider-timeout gives it longer"
+                f"the decider was silent for {format_time(self._patience_s)}; {self._remedy}"
             )
         return line

@@ -13,16 +13,15 @@ import time
 from pathlib import Path
 
 import deciders
-import numpy as np
 import pytest
-from planted import CRITICAL, program
+from planted import CRITICAL
 from scripted import CALIBRATION
+from synthetic_executor import SyntheticExecutor
 
 from bisector import session
 from bisector.deciding.process import ProcessDecider, read_command
 from bisector.errors import RunDirectoryError, UsageError
 from bisector.journal import Journal
-from bisector.metric import MetricSpec, RunOutput, resolve
 from bisector.recall import recall
 from bisector.run_directory import RunDirectory
 from bisector.session import begin, resume
@@ -35,35 +34,6 @@ ROOT = Path(__file__).parents[2]
 
 def command(name, *arguments):
     return shlex.join([sys.executable, deciders.__file__, name, *arguments])
-
-
-class SyntheticExecutor:
-    """Every run takes a second of the synthetic program; its noise depends on its number alone, and
-    so does what comes of a run that is made again."""
-
-    before = staticmethod(lambda request: None)
-
-    def __init__(self, settings, workload, warden, slot, calibration, elapsed_s, metric):
-        self.metric = metric
-        self.program = program()
-
-    def run(self, request):
-        SyntheticExecutor.before(request)
-        self.metric = self.metric or resolve(
-            MetricSpec.parse("time"), False, RunOutput("", "", 1.0)
-        )
-        self.program._noise = iter([np.random.default_rng(request.seq).normal(0.0, 0.004)])
-        self.program.elapsed_s = float(request.seq)
-        return self.program.run(request)
-
-    def recall(self, request, observed):
-        assert request.is_run
-
-    def drain_warnings(self):
-        return []
-
-    def close(self):
-        pass
 
 
 @pytest.fixture(autouse=True)
