@@ -389,5 +389,6 @@ class Session:
 def _load_ahead() -> None:
     """What takes long to load and is needed only once there is something to decide: meanwhile the
     first run, which does not count, goes on."""
-    for name in ("networkx", "scipy.special"):
-        importlib.import_module(name)
+    with contextlib.suppress(RuntimeError):  # where the session is over before it is loaded
+        for name in ("networkx", "scipy.special"):
+            importlib.import_module(name)

@@ -62,7 +62,7 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
     Raises:
         UsageError: nothing is allowed, something cannot be run, or the extra is missing.
     """
-    if find_spec("mcp.server.mcpserver" if find_spec("mcp") else "mcp") is None:
+    if not _has_package():
         raise UsageError(
             "the server needs the package mcp in version 2 or later, not installed here; "
             "pip install 'mcp>=2' (the extra mcp of speedbump-bisect)"
@@ -95,3 +95,10 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
         complain("waiting for an MCP client on standard input; end with Ctrl-D")
     server(allowed).run("stdio")
     return 0
+
+
+def _has_package() -> bool:
+    try:
+        return find_spec("mcp.server.mcpserver") is not None
+    except ImportError:  # there is none, or another one of that name
+        return False

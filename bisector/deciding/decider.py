@@ -38,6 +38,10 @@ class NoDecision(Exception):
     """There is none to be had; the message says why. Nothing measured is lost."""
 
 
+class Silent(NoDecision):
+    """It said nothing for too long."""
+
+
 class Channel(Protocol):
     """Lines to and from whoever decides."""
 
@@ -149,7 +153,7 @@ class Conversation:
             idle()
             line = self._channel.receive(self._patience_s - soon_s)
         if line is None:
-            raise NoDecision(
+            raise Silent(
                 f"the decider was silent for {format_time(self._patience_s)}; {self._remedy}"
             )
         return line

@@ -15,7 +15,7 @@ import shutil
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bisector.deciding.decider import Conversation, NoDecision
+from bisector.deciding.decider import Conversation, NoDecision, Silent
 from bisector.deciding.pipe import Ended, Pipe
 from bisector.deciding.question import Objection, Question
 from bisector.errors import Interrupted, UsageError
@@ -77,6 +77,9 @@ class ProcessDecider:
                 return self._latest
             how = "" if code is None else f" (exit code {code})"
             raise NoDecision(f"the decider {end}{how} before it decided") from None
+        except Silent:
+            self._is_interrupted = True  # nothing is to be hoped for from giving it time to end
+            raise
         return self._latest
 
     def interrupt(self) -> None:

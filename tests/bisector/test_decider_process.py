@@ -20,10 +20,9 @@ from synthetic_executor import SyntheticExecutor
 
 from bisector import session
 from bisector.deciding.process import ProcessDecider, read_command
-from bisector.errors import RunDirectoryError, UsageError
+from bisector.errors import UsageError
 from bisector.journal import Journal
 from bisector.recall import recall
-from bisector.run_directory import RunDirectory
 from bisector.session import begin, resume
 from bisector.settings import read_settings
 
@@ -151,12 +150,6 @@ def test_usage_errors_come_before_anything_is_measured(tmp_path):
     with pytest.raises(UsageError, match=r"--decider: .*cannot be read as a command"):
         settings(tmp_path, "python 'decide.py")
     assert not (tmp_path / "run").exists()
-
-
-def test_another_run_in_the_directory_is_still_refused(tmp_path):
-    begin(settings(tmp_path, command("Delegates")))
-    with RunDirectory(tmp_path / "run"), pytest.raises(RunDirectoryError, match="in use"):
-        resume(tmp_path / "run")
 
 
 LEFT_BEHIND = """
