@@ -212,7 +212,7 @@ class Session:
                 except Interrupted:
                     break
                 except NoDecision as silence:
-                    self.undecided = str(silence)
+                    self.undecided = f"{silence}; resume asks again"
                     return
                 if executor.metric is not known and executor.metric is not None:
                     self.meta["metric"] = executor.metric.to_dict()

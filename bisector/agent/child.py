@@ -96,7 +96,7 @@ class Agent:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        self._conversation = Conversation(wire, PATIENCE_S, "resume asks again")
+        self._conversation = Conversation(wire, PATIENCE_S, remedy="")
 
     def remember(self, question: Question, decision: Decision) -> None:
         """See `Decider.remember`."""

@@ -73,7 +73,8 @@ async def _decide(
             running, ctx, seconds, lambda: running.waits or running.is_over or _is_tested(running)
         )
         if running.error is not None:
-            raise UsageError(running.error)
+            over = "; the run has ended with that, resume goes on" if running.is_over else ""
+            raise UsageError(running.error + over)
         new = running.outcomes[before if running.problem is problem else 0 :]
         return Probed(
             run=running.id,

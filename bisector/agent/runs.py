@@ -21,7 +21,7 @@ from bisector.context import new_run_id
 from bisector.errors import SpeedbumpError, UsageError
 from bisector.evidence import Evidence
 from bisector.recall import evidence_of, recall, settings_of
-from bisector.run_directory import JOURNAL
+from bisector.run_directory import JOURNAL, is_in_use
 from bisector.schema import Summary
 from bisector.wording import visible
 
@@ -109,11 +109,15 @@ class Runs:
         return await asyncio.to_thread(evidence_of, self.path(run))
 
     async def summary(self, run: str) -> Summary:
-        """The summary of a run; of one that is going on, what its journal holds.
+        """The summary of a run.
 
         Raises:
-            UsageError: there is no such run, or its files cannot be read.
+            UsageError: there is no such run, its files cannot be read, or it is going on: to make
+                one of its journal would disturb what it measures.
         """
+        running = self.going_on(run)
+        if running is not None and not running.is_over:
+            raise UsageError(f"{run} is still going on; status and verdicts tell what is known")
         return await asyncio.to_thread(recall, self.path(run))
 
     async def facts(self, run: str) -> Facts:
@@ -152,11 +156,8 @@ class Runs:
         return await asyncio.to_thread(self._listed)
 
     def _listed(self) -> list[RunPart]:
-        found = sorted(self.allowed.folder.glob(f"*/{JOURNAL}"), reverse=True)
         rows = []
-        for path in (journal.parent for journal in found[:LISTED]):
-            if not ID.fullmatch(path.name):
-                continue
+        for path in self._latest():
             running = self.going_on(path.name)
             if running is not None and not running.is_over:
                 rows.append(RunPart(run=path.name, state="running"))
@@ -181,3 +182,13 @@ class Runs:
                 f"{self.current.id} is being measured, and two at once would disturb each other; "
                 "wait for it, or stop it"
             )
+        for path in self._latest():
+            if is_in_use(path):
+                raise UsageError(
+                    f"{path.name} is being measured by somebody else, and two at once would "
+                    "disturb each other; wait for it"
+                )
+
+    def _latest(self) -> list[Path]:
+        found = sorted(self.allowed.folder.glob(f"*/{JOURNAL}"), reverse=True)
+        return [journal.parent for journal in found[:LISTED] if ID.fullmatch(journal.parent.name)]

@@ -13,6 +13,7 @@ Finds the few functions that limit the throughput of a program, by slowing code 
   speedbump-bisect BENCH.py [options] [-- BENCH ARGS...]
   speedbump-bisect [options] -- COMMAND...
   speedbump-bisect resume DIR | report DIR | inject ... -- COMMAND   (each with its own --help)
+  speedbump-bisect simulate | mcp ...
 
 Fractions are written 5% or 0.05, times 2h, 90s, 1h30m, 250ms or 10us.
 """

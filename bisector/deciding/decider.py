@@ -29,7 +29,7 @@ from strategies.decision import Decision
 MOST_BAD = 10
 """Answers in a row that cannot be taken."""
 
-LONGER = "--decider-timeout gives it longer"
+LONGER = " (--decider-timeout gives it longer)"
 IDLE_S = 60.0
 """After so much silence nothing is kept running for whoever decides."""
 
@@ -97,7 +97,7 @@ class Decider(Protocol):
 class Conversation:
     """What is said to whoever decides, and understood of the answers, over any `Channel`.
 
-    ``remedy``: what to do about one that is silent for ``patience_s``.
+    ``remedy``: what else can be done about one that is silent for ``patience_s``.
     """
 
     def __init__(self, channel: Channel, patience_s: float, remedy: str = LONGER) -> None:
@@ -154,6 +154,6 @@ class Conversation:
             line = self._channel.receive(self._patience_s - soon_s)
         if line is None:
             raise Silent(
-                f"the decider was silent for {format_time(self._patience_s)}; {self._remedy}"
+                f"the decider was silent for {format_time(self._patience_s)}{self._remedy}"
             )
         return line

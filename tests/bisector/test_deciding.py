@@ -7,8 +7,9 @@ import pytest
 from deciders import InMemory
 from planted import CRITICAL, NAMES, program
 
-from bisector.deciding.decider import MOST_BAD, Conversation, NoDecision
+from bisector.deciding.decider import IDLE_S, MOST_BAD, Conversation, NoDecision
 from bisector.deciding.matching import Matching, NoItems
+from bisector.deciding.question import Question
 from bisector.engine import Engine, EngineSettings
 from bisector.observations import RunObserved
 from strategies.protocol import Item, Problem
@@ -51,6 +52,7 @@ def is_not_wrong(answer):
         assert not hit or pruned.gain_upper95 >= 0.1, "a bound below the truth"
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("made", [deciders.Greedy, deciders.Delegates, deciders.DelegatesAfterOne])
 @pytest.mark.parametrize("seed", range(5))
 def test_a_sensible_one_finds_what_is_planted(made, seed):
@@ -78,6 +80,7 @@ def test_the_same_decisions_and_observations_lead_to_the_same_answer():
     assert engine.answer() == answer
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("seed", range(12))
 def test_one_that_decides_by_chance_is_slower_or_undecided(seed):
     is_not_wrong(investigate(deciders.Random(seed), seed))
@@ -192,3 +195,19 @@ def test_silence_ends_it_without_a_decision():
 
     with pytest.raises(NoDecision, match="silent for 1s"):
         investigate(Mute())
+
+
+def test_nothing_is_kept_running_for_one_that_takes_long():
+    class Slow(InMemory):
+        def receive(self, timeout_s):
+            waited.append(timeout_s)
+            return None if len(waited) == 1 else super().receive(timeout_s)
+
+    waited, idle = [], []
+    conversation = Conversation(Slow(deciders.Delegates()), patience_s=600.0)
+    problem = Problem((Item("a:f", 0.5, ("*:*",)),), 0.5, 0.4, 0.6, 0.05)
+    decision = conversation.decide(
+        Question(1, problem), lambda decision: None, lambda: idle.append(True)
+    )
+    assert (decision.kind, idle) == ("delegate", [True])
+    assert waited == [IDLE_S, 600.0 - IDLE_S]

@@ -184,6 +184,7 @@ def test_calls_that_cannot_be_served_are_refused_with_a_sentence(allowed):
         assert "two claims share" in await refused(
             "conclude", run=run, claims=[[NAMES[0], NAMES[1]], [NAMES[1]]]
         )
+        assert "is still going on" in await refused("report", run=run)
         assert "no function 'no.such:f'" in await refused("source", run=run, target="no.such:f")
         await call("probe", run=run, sets=[[NAMES[0]]])
         await call("stop", run=run)
@@ -191,6 +192,28 @@ def test_calls_that_cannot_be_served_are_refused_with_a_sentence(allowed):
         searching = (await call("start", benchmark="bench"))["run"]
         assert "searches by itself" in await refused("delegate", run=searching)
         assert "is not going on here" in await refused("status", run=run)
+
+    talk(allowed, conversation)
+
+
+def test_who_cannot_be_understood_again_and_again_has_to_resume(allowed):
+    async def conversation(call):
+        run = (await call("start", benchmark="bench", strategy="external"))["run"]
+        await call.until_it_waits(run)
+        said = [await call.refused("probe", run=run, sets=[["no.such:f"]]) for _ in range(10)]
+        assert all("matches no item" in each for each in said)
+        assert "the run has ended with that" in said[-1]
+        assert (await call("status", run=run))["exit_code"] == 3
+
+    talk(allowed, conversation)
+
+
+def test_what_somebody_else_measures_in_the_same_folder_is_not_disturbed(allowed):
+    async def conversation(call):
+        run = (await call("start", benchmark="bench", strategy="external"))["run"]
+        await call.until_it_waits(run)
+        async with Client(server(allowed)) as other:
+            assert "by somebody else" in await Caller(other).refused("start", benchmark="bench")
 
     talk(allowed, conversation)
 
