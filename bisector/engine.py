@@ -136,8 +136,9 @@ class Engine:
                     lab.finalists = Finalists()
                     lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
                     yield from search(lab)
+                    nothing_more = lab.outside.is_done and not lab.finalists.members
                     yield from sweep(lab)
-                    if lab.finalists.members or lab.outside.is_done:
+                    if lab.finalists.members or nothing_more:
                         break
             except BudgetOver:
                 # The certificate has time of its own, and does not depend on how its set was found.

@@ -75,7 +75,13 @@ class Guarded:
     @property
     def unconfirmed(self) -> tuple[frozenset[str], ...]:
         """See `Deciding.unconfirmed`."""
-        return () if self._deciding is None else self._deciding.unconfirmed
+        outside = self._deciding
+        if outside is None:
+            return ()
+        claims = self._call("could not say what was claimed", lambda: tuple(outside.unconfirmed))
+        for claim in claims:
+            self._check_items(claim, "was given a claim of")
+        return claims
 
     def objection(self, decision: Decision) -> str | None:
         """See `Deciding.objection`."""

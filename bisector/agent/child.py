@@ -47,9 +47,12 @@ class Wire:
         self._lines: SimpleQueue[bytes | None] = SimpleQueue()
         self._saying = threading.Lock()
 
-    def first(self) -> dict[str, Any]:
-        """What to do."""
-        order: dict[str, Any] = json.loads(self._reader.readline())
+    def first(self) -> dict[str, Any] | None:
+        """What to do; None where the server has gone already."""
+        line = self._reader.readline()
+        if not line:
+            return None
+        order: dict[str, Any] = json.loads(line)
         threading.Thread(target=self._listen, daemon=True).start()
         return order
 
@@ -127,6 +130,8 @@ def main() -> int:
     os.dup2(nothing, 0)
     os.close(nothing)
     order = wire.first()
+    if order is None:
+        return 0
     agent, teller = Agent(wire), Teller(wire.send)
     listeners = (teller.handle,)
     code, sentence = 1, ""
