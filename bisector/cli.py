@@ -31,6 +31,7 @@ COMMANDS = {
     "report": "bisector.commands.report",
     "inject": "bisector.commands.inject",
     "simulate": "bisector.commands.simulate",
+    "mcp": "bisector.commands.mcp",
 }
 DEFAULT = "bisector.commands.investigate"
 

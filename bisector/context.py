@@ -27,13 +27,17 @@ from bisector.workload import Workload, usable_cores
 UNRESOLVED_METRIC = MetricInfo("unknown", "", "not measured yet")
 
 
-def describe(settings: Settings, workload: Workload) -> dict[str, Any]:
+def new_run_id() -> str:
+    """One that no other run has."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(2)}"
+
+
+def describe(settings: Settings, workload: Workload, run_id: str | None = None) -> dict[str, Any]:
     """The description of a new run, as plain data."""
-    now = datetime.now(UTC)
     return {
         "settings": settings.model_dump(mode="json"),
-        "run_id": f"{now:%Y%m%d-%H%M%S}-{secrets.token_hex(2)}",
-        "started_at": now.isoformat(),
+        "run_id": run_id or new_run_id(),
+        "started_at": datetime.now(UTC).isoformat(),
         "tool_version": __version__,
         "command": list(workload.argv),
         "started_in": os.getcwd(),

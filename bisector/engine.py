@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from bisector.answer import Answer, Finding, Unresolved
 from bisector.certificate import certify
@@ -22,8 +23,12 @@ from bisector.root import judge_root
 from bisector.search import search
 from bisector.statistics import CONTROL
 from bisector.sweep import sweep
+from strategies.decision import Decision
 
-__all__ = ["Engine", "EngineSettings"]
+if TYPE_CHECKING:
+    from bisector.settings import Settings
+
+__all__ = ["Engine", "EngineSettings", "engine_settings"]
 
 AGREE = 1.03
 """What two discovery runs took, relative to each other, that shows neither was disturbed."""
@@ -37,6 +42,23 @@ SUSPECTED_RUNS = 3
 
 SEARCHES = 3
 """How often the search begins anew, on fresh runs, while it finds nothing: something matters."""
+
+
+def engine_settings(settings: Settings) -> EngineSettings:
+    """What the engine needs to know of what the user asked for."""
+    return EngineSettings(
+        budget_s=settings.budget_s,
+        threshold=settings.threshold,
+        min_gain=settings.min_gain,
+        confidence=settings.confidence,
+        seed=settings.seed,
+        dose=settings.dose,
+        delay_ns=settings.delay_ns,
+        strategy=settings.strategy,
+        include=settings.include,
+        exclude=settings.exclude,
+        timeout_s=settings.timeout_s,
+    )
 
 
 class Engine:
@@ -61,11 +83,16 @@ class Engine:
         if self._pending is None or observed.seq != self._pending.seq:
             raise ValueError(f"observation {observed.seq} answers no pending request")
         self.lab.elapsed_s = max(self.lab.elapsed_s, observed.elapsed_s)
-        self.runs += 1
+        self.runs += self._pending.is_run
         try:
             self._pending = self._steps.send(observed)
         except StopIteration:
             self._pending = None
+
+    def objection(self, decision: Decision) -> str | None:
+        """Why a decision cannot answer the pending request, in one sentence; None where it can."""
+        objects = self.lab.outside.objection
+        return "nothing is to be decided now" if objects is None else objects(decision)
 
     def answer(self) -> Answer:
         """Everything known so far."""
@@ -109,8 +136,9 @@ class Engine:
                     lab.finalists = Finalists()
                     lab.emit(PhaseBegan("search", f"{len(lab.everything)} functions"))
                     yield from search(lab)
+                    nothing_more = lab.outside.is_done and not lab.finalists.members
                     yield from sweep(lab)
-                    if lab.finalists.members:
+                    if lab.finalists.members or nothing_more:
                         break
             except BudgetOver:
                 # The certificate has time of its own, and does not depend on how its set was found.

@@ -83,6 +83,8 @@ def measured(observations: Iterable[tuple[RunRequest, RunObserved]]) -> list[Mea
     rows = []
     undelayed: dict[int, list[float]] = {}
     for request, observed in observations:
+        if not request.is_run:
+            continue
         targets = request.targets if request.dose or request.delay_ns else frozenset[str]()
         rows.append(_row(request, observed, sets.setdefault(targets, len(sets)), len(targets)))
         if not targets and request.purpose != "discard" and _is_timed(observed):

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
+from strategies.decision import Deciding, Decision
 from strategies.protocol import Cleared, Found, Open, Outcome, Probe, Problem, Result, Strategy
 
 T = TypeVar("T")
@@ -59,6 +60,49 @@ class Guarded:
         """See `Strategy.tell`."""
         self._told.append(outcome)
         self._call("could not be told", lambda: self._strategy.tell(outcome))
+
+    @property
+    def told(self) -> Sequence[Outcome]:
+        """All that it was told, in order."""
+        return self._told
+
+    @property
+    def waits(self) -> bool:
+        """Whether it leaves it to others where to look, and they have to say so now."""
+        outside = self._deciding
+        return outside is not None and self._call("could not wait", lambda: bool(outside.waits))
+
+    @property
+    def unconfirmed(self) -> tuple[frozenset[str], ...]:
+        """See `Deciding.unconfirmed`."""
+        outside = self._deciding
+        if outside is None:
+            return ()
+        claims = self._call("could not say what was claimed", lambda: tuple(outside.unconfirmed))
+        for claim in claims:
+            self._check_items(claim, "was given a claim of")
+        return claims
+
+    def objection(self, decision: Decision) -> str | None:
+        """See `Deciding.objection`."""
+        outside = self._deciding
+        if outside is None:
+            return "nothing is to be decided"
+        return self._call("could not judge a decision", lambda: outside.objection(decision))
+
+    def decide(self, decision: Decision) -> None:
+        """See `Deciding.decide`.
+
+        Raises:
+            StrategyFailed: it cannot take it.
+        """
+        outside = self._deciding
+        if outside is not None:
+            self._call("could not take a decision", lambda: outside.decide(decision))
+
+    @property
+    def _deciding(self) -> Deciding | None:
+        return self._strategy if isinstance(self._strategy, Deciding) else None
 
     def result(self) -> Result:
         """See `Strategy.result`.

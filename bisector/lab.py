@@ -12,6 +12,7 @@ from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from bisector.answer import Answer, Pruned, PruneReason, Unresolved
+from bisector.deciding.question import Outside
 from bisector.discovery import Discovery, unwatched
 from bisector.disturbance import Disturbance
 from bisector.dose import least_dose
@@ -93,6 +94,7 @@ class Lab:
         self.exceeds_slack = False
         """Whether the coarse dose made hidden code look critical."""
         self.finalists = Finalists()
+        self.outside = Outside()
         self.looked_at: set[frozenset[str]] = set()
         """Every set that was ever slowed."""
         self.known = Answer(stop_reason="interrupted")

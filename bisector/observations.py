@@ -14,9 +14,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from bisector.deciding.question import Question
 from bisector.discovery import Discovery, timed_by
+from strategies.decision import Decision
 
-Purpose = Literal["discard", "discover", "baseline", "search", "sweep", "certificate"]
+Purpose = Literal["discard", "discover", "baseline", "search", "sweep", "certificate", "decide"]
+"""What a run is for; ``decide`` is none: a decision from outside is asked for, see `Question`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,13 @@ class RunRequest:
     """To discover: whether to find out also where in functions time is spent."""
     label: str = ""
     """What the run tests, for people: a pattern or a few names."""
+    question: Question | None = None
+    """To decide: what is asked."""
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is to be measured, and not to be decided."""
+        return self.purpose != "decide"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +106,8 @@ class RunObserved:
     units: float = 1.0
     """How much work that CPU time and the counts are for: one run, or the units of a window."""
     discovery: Discovery | None = None
+    decision: Decision | None = None
+    """What was decided, where that was asked."""
 
     @property
     def own_cpu_s(self) -> float | None:

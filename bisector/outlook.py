@@ -59,6 +59,8 @@ class Outlook(Part):
 def is_known(request: RunRequest, lab: Lab) -> bool:
     """Whether all is known what an outlook needs: the search is about to begin, or, where a window
     costs little, has gone on until it is clear how much undelayed ones vary."""
+    if not request.is_run:
+        return True
     if not request.targets or request.targets == lab.everything:
         return False
     return not lab.own.of_window or lab.baseline.count(CONTROL) >= LEAST_CONTROLS

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 
 from bisector.answer import Finding, Interval, Kind, Pruned, PruneReason
+from bisector.deciding.asking import Asking
 from bisector.events import EstimateUpdated, NodeJudged
 from bisector.finalists import Finalist
 from bisector.guarded import MOST_IN_VAIN, Guarded
@@ -72,9 +73,10 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     )
     name, seed = lab.settings.strategy, lab.settings.seed
     strategy = Guarded(name, lambda: make(name, problem, seed), problem)
+    asking = Asking(lab, strategy, problem, units)
     try:
         in_vain = 0
-        while probes := strategy.ask():
+        while probes := (yield from asking.probes()):
             before = lab.experiments
             yield from _measure(lab, trials, strategy, probes, by_name, threshold)
             in_vain = in_vain + 1 if lab.experiments == before else 0

@@ -26,7 +26,9 @@ from bisector.calibration import Calibration, calibrate
 from bisector.census import Census, take_census
 from bisector.context import context_of, describe
 from bisector.crash import crash_log
-from bisector.engine import Engine, EngineSettings
+from bisector.deciding.decider import Decider, NoDecision
+from bisector.deciding.process import decider_for
+from bisector.engine import Engine, engine_settings
 from bisector.errors import Interrupted, RunDirectoryError, SpeedbumpError, UsageError
 from bisector.events import Event, PhaseBegan, RunBegan, RunEnded, Warned
 from bisector.executor import RunExecutor
@@ -45,28 +47,35 @@ from bisector.workload import Workload
 Listener = Callable[[Event], None]
 """Is told what happens while it happens, in the thread of the session."""
 
+Pause = Callable[[RunRequest, Engine], bool]
+"""Is asked before each run whether to stop there."""
+
 
 def begin(
     settings: Settings,
     listeners: Sequence[Listener] = (),
-    pause: Callable[[RunRequest, Engine], bool] | None = None,
+    pause: Pause | None = None,
+    decider: Decider | None = None,
+    run_id: str | None = None,
 ) -> Summary:
     """Investigate from the start, in a new run directory.
 
     Args:
         pause: asked before every run whether to stop there, to be resumed later.
+        decider: decides where to look; by default what the settings name, where that is needed.
+        run_id: by default a new one.
 
     Raises:
         SpeedbumpError: nothing can be investigated; a benchmark that fails is told in the summary.
     """
     started = time.monotonic()
     workload = Workload.of(settings)
-    meta = describe(settings, workload)
+    meta = describe(settings, workload, run_id)
     path = Path(settings.output or Path(DEFAULT_PARENT, meta["run_id"]).absolute())
     with RunDirectory(path) as directory, Journal.create(directory.journal, meta) as journal:
         try:
             session = Session(settings, directory, journal, listeners, started)
-            session.pause = pause
+            session.decider, session.pause = decider, pause
             return session.run(workload)
         except RunDirectoryError:
             raise
@@ -76,8 +85,17 @@ def begin(
             raise
 
 
-def resume(path: Path, listeners: Sequence[Listener] = ()) -> Summary:
+def resume(
+    path: Path,
+    listeners: Sequence[Listener] = (),
+    decider: Decider | None = None,
+    pause: Pause | None = None,
+) -> Summary:
     """Take up an investigation where its journal ends; one that is finished is only told again.
+
+    Args:
+        decider: takes the place of the one that it began with.
+        pause: as for `begin`.
 
     Raises:
         SpeedbumpError: the directory holds no usable journal, or nothing can be investigated.
@@ -86,7 +104,9 @@ def resume(path: Path, listeners: Sequence[Listener] = ()) -> Summary:
     path = run_at(path)
     with RunDirectory(path) as directory, Journal.open(directory.journal) as journal:
         settings = Settings(**journal.description()["settings"])
-        return Session(settings, directory, journal, listeners, started).run()
+        session = Session(settings, directory, journal, listeners, started)
+        session.decider, session.pause = decider, pause
+        return session.run()
 
 
 class Session:
@@ -109,10 +129,13 @@ class Session:
         """Active time of earlier sessions."""
         self.engine_s = 0.0
         self.interrupted = False
-        self.pause: Callable[[RunRequest, Engine], bool] | None = None
+        self.undecided: str | None = None
+        """Why there was no decision, where one was needed to go on."""
+        self.decider: Decider | None = None
+        self.pause: Pause | None = None
         self.meta = journal.description()
         self.history = list(journal.observations())
-        self.engine = Engine(_engine_settings(settings))
+        self.engine = Engine(engine_settings(settings))
         self._replay()
 
     def run(self, workload: Workload | None = None) -> Summary:
@@ -123,9 +146,16 @@ class Session:
         """
         assert self.directory is not None
         try:
-            if self.engine.ask() is not None and not self._is_over():
-                self._measure(workload or Workload.of(self.settings))
-            return self._conclude()
+            with contextlib.ExitStack() as stack:
+                if self.engine.ask() is not None and not self._is_over():
+                    self.decider = self.decider or decider_for(self.settings, self.meta)
+                    if self.decider is not None:
+                        stack.callback(self.decider.close)
+                    self._measure(workload or Workload.of(self.settings))
+                summary = self._conclude()
+                if self.decider is not None:
+                    self.decider.end(summary)
+                return summary
         except (SpeedbumpError, KeyboardInterrupt, BrokenPipeError):
             raise
         except Exception as error:
@@ -156,11 +186,14 @@ class Session:
             self._warn("the benchmark has changed since this investigation began")
         with (
             Warden() as warden,
-            Interrupts(warden.interrupt) as interrupts,
+            Interrupts(lambda: self._interrupt(warden)) as interrupts,
             contextlib.closing(self._executor(workload, warden)) as executor,
         ):
             for request, observed in self.history:
-                executor.recall(request, observed)
+                if request.is_run:
+                    executor.recall(request, observed)
+                elif self.decider and request.question and observed.decision:
+                    self.decider.remember(request.question, observed.decision)
             self._pass_on()
             threading.Thread(target=_load_ahead).start()
             while not interrupts.asked and not self._is_over():
@@ -174,9 +207,13 @@ class Session:
                 self._emit(RunBegan(wanted))
                 known = executor.metric
                 try:
-                    observed = executor.run(wanted)
+                    decides = not wanted.is_run
+                    observed = self._decided(wanted, executor) if decides else executor.run(wanted)
                 except Interrupted:
                     break
+                except NoDecision as silence:
+                    self.undecided = f"{silence}; resume asks again"
+                    return
                 if executor.metric is not known and executor.metric is not None:
                     self.meta["metric"] = executor.metric.to_dict()
                     self.meta["mode"] = executor.mode
@@ -190,6 +227,28 @@ class Session:
                     self._warn(sentence)
                 self._pass_on()
             self.interrupted = interrupts.asked
+
+    def _decided(self, request: RunRequest, executor: AutoExecutor) -> RunObserved:
+        """The decision that a request asks for. What passes until then is not active time; where
+        it takes long, nothing keeps running.
+
+        Raises:
+            NoDecision: there is none to be had.
+            Interrupted: the user does not want to wait.
+        """
+        if self.decider is None or request.question is None:
+            raise NoDecision("nobody is there to decide where to look; give --decider COMMAND")
+        began = time.monotonic()
+        try:
+            decision = self.decider.decide(request.question, self.engine.objection, executor.close)
+        finally:
+            self.started += time.monotonic() - began
+        return RunObserved(request.seq, "ok", self.elapsed_s(), 0.0, decision=decision)
+
+    def _interrupt(self, warden: Warden) -> None:
+        warden.interrupt()
+        if self.decider is not None:
+            self.decider.interrupt()
 
     def _executor(self, workload: Workload, warden: Warden) -> AutoExecutor:
         assert self.directory is not None
@@ -304,6 +363,10 @@ class Session:
         answer = replace(answer, warnings=tuple(warnings))
         if self.engine.ask() is None:
             return answer
+        if self.undecided is not None:
+            notes = (self.undecided, *answer.certificate.notes)
+            certificate = replace(answer.certificate, notes=notes)
+            return replace(answer, stop_reason="budget", certificate=certificate)
         over = self.prior_s >= self.settings.budget_s or (
             self.directory is not None and self._is_over()
         )
@@ -326,21 +389,6 @@ class Session:
 def _load_ahead() -> None:
     """What takes long to load and is needed only once there is something to decide: meanwhile the
     first run, which does not count, goes on."""
-    for name in ("networkx", "scipy.special"):
-        importlib.import_module(name)
-
-
-def _engine_settings(settings: Settings) -> EngineSettings:
-    return EngineSettings(
-        budget_s=settings.budget_s,
-        threshold=settings.threshold,
-        min_gain=settings.min_gain,
-        confidence=settings.confidence,
-        seed=settings.seed,
-        dose=settings.dose,
-        delay_ns=settings.delay_ns,
-        strategy=settings.strategy,
-        include=settings.include,
-        exclude=settings.exclude,
-        timeout_s=settings.timeout_s,
-    )
+    with contextlib.suppress(RuntimeError):  # where the session is over before it is loaded
+        for name in ("networkx", "scipy.special"):
+            importlib.import_module(name)

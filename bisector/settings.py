@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 LONGEST_S = 366 * 86_400.0
 LONGEST_DELAY_S = 10.0
+EXTERNAL = "external"
+"""The strategy for which somebody else decides."""
 
 
 class Settings(BaseModel):
@@ -49,6 +51,8 @@ class Settings(BaseModel):
     threshold: float = 0.05
     confidence: float = 0.95
     strategy: str = "bisect"
+    decider: tuple[str, ...] = ()
+    decider_timeout_s: float = 600.0
     mode: Literal["auto", "runs", "live"] = "auto"
     seed: int = 0
     include: tuple[str, ...] = ()
@@ -151,6 +155,8 @@ def _check_together(settings: Settings) -> None:
         )
     if settings.metric.startswith("latency:") and settings.lower_is_better:
         raise UsageError("--lower-is-better goes without saying for latency:; drop it")
+    if settings.decider and settings.strategy != EXTERNAL:
+        raise UsageError("--decider decides for --strategy external; give that too, or drop it")
     for name, patterns in (("include", settings.include), ("exclude", settings.exclude)):
         for pattern in patterns:
             try:
@@ -247,6 +253,12 @@ def _strategy(value: Any) -> str:
     return str(value)
 
 
+def _command(value: Any) -> tuple[str, ...]:
+    from bisector.deciding.process import read_command
+
+    return read_command(value)
+
+
 def _name(value: Any) -> str:
     return _text(value, "a name")
 
@@ -261,6 +273,8 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "threshold": ("threshold", _fraction(0.001, 0.9, "5%")),
     "confidence": ("confidence", _fraction(0.5, 0.9999, "95%")),
     "strategy": ("strategy", _strategy),
+    "decider": ("decider", _command),
+    "decider_timeout": ("decider_timeout_s", _time(0.1, LONGEST_S)),
     "mode": ("mode", _mode),
     "seed": ("seed", _seed),
     "include": ("include", _texts),

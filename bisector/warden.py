@@ -18,7 +18,7 @@ import select
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -66,15 +66,19 @@ class Ended:
 
 
 class Warden:
-    """A running warden process. Use it as a context manager: leaving ends all it started."""
+    """A running warden process. Use it as a context manager: leaving ends all it started.
 
-    def __init__(self) -> None:
+    ``descriptors``: of ours that it may hand on, see `start_piped`.
+    """
+
+    def __init__(self, descriptors: Sequence[int] = ()) -> None:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", warden_process.__file__],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             cwd="/",
             start_new_session=True,
+            pass_fds=descriptors,
         )
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -118,6 +122,18 @@ class Warden:
                 }
             }
         )
+        self.is_running = True
+
+    def start_piped(
+        self, argv: Sequence[str], cwd: str, env: Mapping[str, str], pipes: tuple[int, int]
+    ) -> None:
+        """Start a command with two of the ``descriptors`` as its standard input and output; its
+        standard error is ours. From then on nobody else holds them.
+
+        Raises:
+            MeasurementFailed: the warden process itself has gone.
+        """
+        self._send({"run": {"argv": argv, "cwd": cwd, "env": dict(env), "pipes": pipes}})
         self.is_running = True
 
     def wait(self, timeout_s: float | None = None) -> Ended | None:

@@ -203,6 +203,8 @@ class Process:
 
 
 def _start(order: dict[str, Any]) -> Run:
+    if "pipes" in order:
+        return _start_piped(order)
     with (
         open(order["stdout"], "wb") as out,
         open(order["stderr"], "wb") as err,
@@ -218,6 +220,26 @@ def _start(order: dict[str, Any]) -> Run:
             start_new_session=True,
         )
     return Run(process, started_s, order.get("limit_s"), bool(order.get("outlives")))
+
+
+def _start_piped(order: dict[str, Any]) -> Run:
+    """With descriptors that were handed to this process, which keeps none of them: whoever is at
+    the other end is to see when the command closes its own."""
+    reader, writer = order["pipes"]
+    try:
+        started_s = time.monotonic()
+        process = subprocess.Popen(
+            order["argv"],
+            stdin=reader,
+            stdout=writer,
+            cwd=order["cwd"],
+            env=order["env"],
+            start_new_session=True,
+        )
+    finally:
+        os.close(reader)
+        os.close(writer)
+    return Run(process, started_s, None, outlives=False)
 
 
 def _let_go_of_errors() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from strategies.bisect import BestFirstBisection
 from strategies.ddmin import DeltaDebugging
 from strategies.exhaustive import Exhaustive
+from strategies.external import External
 from strategies.protocol import Problem, Strategy
 
 GROUP = "speedbump_bisect.strategies"
@@ -19,6 +20,7 @@ BUILT_IN: dict[str, Any] = {
     "bisect": BestFirstBisection,
     "ddmin": DeltaDebugging,
     "exhaustive": Exhaustive,
+    "external": External,
 }
 
 

@@ -13,6 +13,7 @@ Finds the few functions that limit the throughput of a program, by slowing code 
   speedbump-bisect BENCH.py [options] [-- BENCH ARGS...]
   speedbump-bisect [options] -- COMMAND...
   speedbump-bisect resume DIR | report DIR | inject ... -- COMMAND   (each with its own --help)
+  speedbump-bisect simulate | mcp ...
 
 Fractions are written 5% or 0.05, times 2h, 90s, 1h30m, 250ms or 10us.
 """
@@ -79,7 +80,23 @@ def _how_it_is_searched(group: argparse._ActionsContainer) -> None:
         help="smallest share of the whole gain that gets a line of its own; default 5%%",
     )
     option("--confidence", metavar="SHARE", help="of the whole set; default 95%%")
-    option("--strategy", metavar="NAME", help="bisect, exhaustive or ddmin; default bisect")
+    option(
+        "--strategy",
+        metavar="NAME",
+        help="bisect, exhaustive, ddmin, or external: --decider says where to look; default bisect",
+    )
+    option(
+        "--decider",
+        metavar="COMMAND",
+        help="is told what is known and decides what to slow next, in lines of JSON over its "
+        "standard input and output (pydoc bisector.deciding.wire says which); its time does not "
+        "count, and it cannot say what was found",
+    )
+    option(
+        "--decider-timeout",
+        metavar="TIME",
+        help="silence of the decider after which the investigation stops, exit 3; default 10m",
+    )
     option(
         "--mode",
         metavar="MODE",

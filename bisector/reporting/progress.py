@@ -52,9 +52,13 @@ class Progress:
             self.phase, self.detail, self.estimate = event.phase, event.detail, None
         elif isinstance(event, RunBegan):
             self.in_flight = event.request.label
+            if not event.request.is_run:  # what passes until it is decided is not active time
+                self._active_s, self._as_of_s = self.elapsed_s(now_s), None
+                self.estimate = None
         elif isinstance(event, RunEnded):
             # A resumed investigation begins with the runs of its journal behind it.
-            self.runs = max(self.runs + 1, event.observed.seq)
+            if event.request.is_run:
+                self.runs = max(self.runs + 1, event.observed.seq)
             self.in_flight = ""
             self._active_s, self._as_of_s = event.observed.elapsed_s, now_s
         elif isinstance(event, EstimateUpdated):

@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from bisector.deciding.asking import DELEGATE
 from bisector.discovery import Discovery, Function
 from bisector.observations import Delivered, RunObserved, RunRequest
 
@@ -78,7 +79,10 @@ class SyntheticProgram:
         return (self.time_per_unit(targets, dose) - 1.0) / dose
 
     def run(self, request: RunRequest) -> RunObserved:
-        """One run. The discovery run does not count as a measurement and has no noise."""
+        """One run. The discovery run does not count as a measurement and has no noise. Decisions
+        cost nothing: nobody is there to decide, and the default search goes on."""
+        if not request.is_run:
+            return RunObserved(request.seq, "ok", self.elapsed_s, 0.0, decision=DELEGATE)
         if request.purpose == "discover":
             t = 1.0
         else:

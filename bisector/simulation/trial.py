@@ -47,7 +47,8 @@ def investigate(program: SyntheticProgram, settings: EngineSettings) -> Trial:
     decisions_s: list[float] = []
     while (request := engine.ask()) is not None and len(runs) < MOST_RUNS:
         observed = program.run(request)
-        runs.append(request)
+        if request.is_run:
+            runs.append(request)
         began = time.perf_counter()
         engine.tell(observed)
         decisions_s.append(time.perf_counter() - began)
