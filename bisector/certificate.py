@@ -167,7 +167,7 @@ class _Attempt:
         sufficient: bool | None = None
         if explained.lo >= EXPLAINED_LEAST:
             sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
-        elif explained.hi < EXPLAINED:
+        elif explained.hi < EXPLAINED and trials.count(self.chosen) >= UNCLEAR_RUNS:
             sufficient = False
         doubtful = explained.estimate < EXPLAINED and trials.count(self.chosen) >= UNCLEAR_RUNS
         lacking = sufficient is False or (sufficient is None and doubtful)

@@ -157,13 +157,11 @@ def _measure(
         name = lab.tree.name(arm.targets)
         if bounds is not None:
             lab.emit(EstimateUpdated(name, len(arm.targets), bounds, trials.count(arm)))
-        if judged is not None:
-            lab.emit(NodeJudged(name, len(arm.targets), judged[0], bounds))
-        elif probe.once and trials.count(arm):
-            judged = "unresolved", "one run does not tell"
-        else:
+        if judged is None and not (probe.once and trials.count(arm)):
             continue
-        judgement, reason = judged
+        judgement, reason = judged or ("unresolved", "one run does not tell")
+        if judged is not None:
+            lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
         seen = bounds or Interval(0.0, -math.inf, math.inf)
         se = gain.se if gain is not None else math.inf
         strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason, se))

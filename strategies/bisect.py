@@ -81,6 +81,8 @@ class BestFirstBisection(TaskStrategy):
         """The smallest gain of a set that was seen to matter."""
         self._inferred: set[str] = set()
         """Items that are in no such set and were not found, since others explain all."""
+        self._adds_up = True
+        """Whether what was seen of single runs led to what matters."""
         super().__init__(problem, seed)
 
     def first(self) -> Step:
@@ -115,7 +117,12 @@ class BestFirstBisection(TaskStrategy):
         stage beside the one that was found would."""
         rest = frozenset(self._inferred)
         self._inferred.clear()
-        self.start(self._again(rest, 0.5 * self.problem.gain))
+        self.start(self._again(rest, self._half))
+
+    @property
+    def _half(self) -> float:
+        """What a second stage beside the one that was found would do, at least."""
+        return max(0.5 * self.problem.gain, self.problem.threshold)
 
     def _look_closer(self) -> bool:
         """See whether what was found explains all; False when the search is over."""
@@ -176,7 +183,8 @@ class BestFirstBisection(TaskStrategy):
         """Whether a few items may do all that these do: it is not much more than the least that was
         seen to matter, and there are some with so much time of their own."""
         heaviest = sorted((self.items[name].mass for name in names), reverse=True)[:MOST_ITEMS]
-        return gain <= MOST_ITEMS * self._smallest and sum(heaviest) >= 0.5 * gain
+        few = self._adds_up and gain <= MOST_ITEMS * self._smallest
+        return few and sum(heaviest) >= 0.5 * gain
 
     def _locate(self, names: tuple[str, ...], known: Outcome, least: float) -> Step:
         """Find the few items that do all that these do; False where there seem to be none."""
@@ -188,21 +196,15 @@ class BestFirstBisection(TaskStrategy):
         while at.strain < STRAINED and patience > 0:
             places, likely = at.likeliest
             if likely >= LIKELY and all(len(place) == 1 for place, _ in places):
-                outcomes = yield tuple(
-                    Probe(frozenset(place), max(min(least, 0.5 * gain), self.problem.threshold))
-                    for place, gain in places
-                )
-                if all(outcome.judgement == "sensitive" for outcome in outcomes):
-                    for outcome in outcomes:
-                        self._close(outcome)
-                    self._inferred |= {*names}.difference(*(place for place, _ in places))
+                shown = yield from self._verify(names, places, least)
+                if not (missed := [o.probe.items for o in shown if o.judgement != "sensitive"]):
                     return True
                 misses += 1
                 if misses > MOST_MISSES:
+                    self._adds_up = False
                     return False
-                for outcome in outcomes:
-                    if outcome.judgement != "sensitive":
-                        at.rule_out(min(outcome.probe.items))
+                for items in missed:
+                    at.rule_out(min(items))
                 continue
             sets = at.next(max(1, BATCH // (self.branches + 1)))
             if not sets:
@@ -211,6 +213,28 @@ class BestFirstBisection(TaskStrategy):
             patience -= len(outcomes)
             at.learn(outcomes)
         return False
+
+    def _verify(
+        self, names: tuple[str, ...], places: list[tuple[tuple[str, ...], float]], least: float
+    ) -> Generator[tuple[Probe, ...], tuple[Outcome, ...], tuple[Outcome, ...]]:
+        """Probe items that seem to do all that a set does, each by itself; where all matter, they
+        are found, and all else is not asked about twice."""
+        alone = tuple(
+            Probe(frozenset(place), max(min(least, 0.5 * gain), self.problem.threshold))
+            for place, gain in places
+        )
+        rest = frozenset(names).difference(*(place for place, _ in places))
+        is_all = bool(rest) and len(names) == len(self.order)
+        beside = (Probe(rest, self._half),) if is_all else ()
+        outcomes = yield alone + beside
+        shown = outcomes[: len(alone)]
+        if all(outcome.judgement == "sensitive" for outcome in shown):
+            for outcome in shown:
+                self._close(outcome)
+            self._inferred |= set() if beside else rest
+            for outcome in outcomes[len(alone) :]:
+                self.start(self._again(rest, outcome.probe.least))
+        return shown
 
     def _each(self, names: tuple[str, ...], known: Outcome, inferred: int, least: float) -> Step:
         """Of a few items, all at once."""
