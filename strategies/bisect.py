@@ -51,7 +51,7 @@ SINGLE = 1.4
 """Times the smallest gain seen that a set of a single item that matters may have."""
 
 STRAINED = 4.0
-"""Log likelihood ratio by which it is given up that a few items do all that a set does."""
+"""Standard deviations by which it is given up that a few items do all that a set does."""
 
 LIKELY, MOST_MISSES = 0.9, 1
 """How likely items are the ones when each is probed by itself, and how often they may not be."""

@@ -36,13 +36,16 @@ UNLIKELY = 1e-9
 TAIL_DOF = 4.0
 """Degrees of freedom of residuals."""
 
+USUAL = 0.485, 0.567
+"""Mean and standard deviation of what a normal residual costs in likelihood."""
+
 UNEVEN = 0.1
 """Share of the gain of a set by which its parts together may differ from it."""
 
 SPREAD = 0.6
 """Standard deviation of what an item does, relative to what each would do if all did the same."""
 
-LEFT = 0.05
+LEFT = 0.025
 """Share of the gain that all else may do."""
 
 ONE_MORE = 2.0
@@ -113,15 +116,15 @@ class Whereabouts:
 
     @property
     def strain(self) -> float:
-        """By how much, in logs, the worst run is likelier if it may show any part of the gain than
-        by the best hypothesis."""
-        if not len(self._seen):
+        """By how many standard deviations what was seen is less likely, by the best hypothesis,
+        than it would be if that were true."""
+        seen = len(self._seen)
+        if not seen:
             return 0.0
         best = int(np.argmax(self._weights))
-        gain, scale = self._seen[:, 0], np.hypot(self._seen[:, 1], LEFT * self._gain)
-        residual = gain - self._slowed @ self._gains[best]
-        said = _log_t(residual / scale) + np.log(0.375 / scale)
-        return float(np.max(-np.log(self._gain + 2.0 * scale) - said))
+        scale = np.hypot(self._seen[:, 1], LEFT * self._gain)
+        residual = (self._seen[:, 0] - self._slowed @ self._gains[best]) / scale
+        return float(-_log_t(residual).sum() - USUAL[0] * seen) / (USUAL[1] * seen**0.5)
 
     def next(self, runs: int) -> list[frozenset[str]]:
         """What to slow in the next so many runs; fewer where they tell as much."""
