@@ -33,20 +33,17 @@ MARKEDLY, SURE_SHARE = 1.75, 0.3
 """Times ``--min-gain`` at which a gain is not hardly above it; what share of it is sure then."""
 PLAINLY = 4.0
 """Times ``--min-gain`` that the coarse dose has to show before that where the small one shows more
-than its part of it: both are compared with the same undelayed runs, and those may have been fast.
-"""
+than its part of it: undelayed runs, which both are compared with, may have been fast."""
 
-LIKELY_SE, PLAIN_SE = 4.0, 6.0
-"""Standard errors by which the small dose shows an effect that probably is one, and one that is
-(wrongly once in 100 times in four runs); it is searched for then, and claimed by other runs."""
+STANDS_OUT, LIKELY_SE, PLAIN_SE = 1.5, 4.0, 6.0
+"""Times ``--min-gain``, and standard errors, by which the small dose shows what probably is an
+effect, and what is (wrongly once in 100 times): that is searched for, and other runs claim it."""
 
 VAIN_BLOCKS, VAIN_SE = 8, 3.0
-"""Blocks after which a coarse dose that leads nowhere is given up, though it may still do, if what
-it shows is so many standard errors."""
+"""Blocks after which a coarse dose that leads nowhere is given up, if it shows so many errors."""
 
 SMALLER = 0.3
-"""Share of the small dose that is tried where that one shows an effect, but a larger one so much
-more that a slack which the small one exceeds would explain both."""
+"""Share of the small dose that is tried where a slack that it exceeds would explain both."""
 
 SLACK_RUNS = 2
 FINEST_ADDED, FIRST_ADDED, MOST_ADDED = 0.1, 0.5, 16.0
@@ -75,7 +72,7 @@ def judge_root(lab: Lab) -> Steps:
     low, high = (Arm(lab.everything, dose) for dose in (lab.base_dose, lab.top_dose))
     while True:
         try:
-            second = trials.count(low) == 1 and _is_likely(lab, trials, low)
+            second = trials.count(low) == 1 and _stands_out(lab, trials, low, LIKELY_SE)
             coarse = trials is both and not second
             yield from lab.run_block(trials, [low, high] if coarse else [low], "search")
         finally:
@@ -162,7 +159,7 @@ def _verdict(lab: Lab, trials: Trials, both: Trials, low: Arm, high: Arm) -> str
         # more than what a hinge inside the small dose would leave of it.
         injected = trials.injected_s(low) * 1e9
         return "sensitive" if sure and response.slack < 0.5 * injected else None
-    if sure or (response.shape == "linear" and _is_plain(lab, trials, low)):
+    if sure or (response.shape == "linear" and _stands_out(lab, trials, low, PLAIN_SE)):
         return "sensitive"
     if at_high is not None and at_high.lo > least and response.shape in ("linear", "sublinear"):
         gain = trials.gain(low)
@@ -183,16 +180,12 @@ def _is_sure(lab: Lab, trials: Trials, arm: Arm) -> bool:
     return bounds.lo > (least if trials.count(arm) < SURE_RUNS else 0.0)
 
 
-def _is_likely(lab: Lab, trials: Trials, arm: Arm) -> bool:
-    """Whether an arm has been seen to lower throughput, so that a second run of it may do."""
+def _stands_out(lab: Lab, trials: Trials, arm: Arm, by_se: float) -> bool:
+    """Whether an arm shows more than matters, by so many standard errors."""
     gain = trials.gain(arm)
-    return gain is not None and gain.value > max(LIKELY_SE * gain.se, lab.settings.min_gain)
-
-
-def _is_plain(lab: Lab, trials: Trials, arm: Arm) -> bool:
-    """Whether an arm lowers throughput beyond doubt, though too few runs were made for a bound."""
-    gain = trials.gain(arm)
-    return gain is not None and gain.value > max(PLAIN_SE * gain.se, 1.5 * lab.settings.min_gain)
+    return gain is not None and gain.value > max(
+        by_se * gain.se, STANDS_OUT * lab.settings.min_gain
+    )
 
 
 def _exceeds_slack(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:

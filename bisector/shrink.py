@@ -1,12 +1,14 @@
 """Groups that the search found, halved on runs of their own: noise makes groups too.
 
 A run that was too fast makes critical code look hidden, and what it was slowed with look as if it
-were needed. So a group is slowed half by half once more, and where one half does all that the group
-does, that half takes its place. Parts that only matter together, or are many and small, stay as
-they are.
+were needed. So a group is slowed half by half once more, a small one without each of its members,
+and where a part does all that the group does, that part takes its place. Parts that only matter
+together, or are many and small, stay as they are.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from bisector.finalists import Finalist
 from bisector.lab import Lab, Steps
@@ -14,18 +16,20 @@ from bisector.search import ALPHA, kind
 from bisector.trials import Arm, Trials
 from strategies.bisect import CARRIED
 
+FEW = 4
+"""Members of a group that each may be left out of."""
+
 LEAST_RUNS, MOST_RUNS = 3, 8
-"""Runs of each half before that is believed, or given up."""
+"""Runs of each part before that is believed, or given up."""
 
 
 def shrink(lab: Lab, member: Finalist, threshold: float) -> Steps:
-    """Make a group smaller for as long as one half of it does all that it does."""
+    """Make a group smaller for as long as a part of it does all that it does."""
     mass = lab.mass()
     while len(member.functions) > 1 and max(mass[t] for t in member.functions) >= threshold:
-        names = lab.tree.ordered(member.functions)
-        halves = [frozenset(names[: len(names) // 2]), frozenset(names[len(names) // 2 :])]
         trials = lab.exploratory()
-        whole, *parts = (Arm(t, lab.base_dose) for t in (member.functions, *halves))
+        smaller = _parts(lab.tree.ordered(member.functions))
+        whole, *parts = (Arm(t, lab.base_dose) for t in (member.functions, *smaller))
         while (carrier := _carrier(trials, whole, parts, threshold)) is None:
             yield from lab.run_block(trials, [whole, *parts], "sweep")
             if any(lab.is_hopeless(trials, arm) for arm in (whole, *parts)):
@@ -40,8 +44,15 @@ def shrink(lab: Lab, member: Finalist, threshold: float) -> Steps:
         member.target, member.kind = lab.tree.name(carrier.targets), kind(lab, carrier.targets)
 
 
+def _parts(names: Sequence[str]) -> list[frozenset[str]]:
+    if len(names) <= FEW:
+        return [frozenset(names) - {name} for name in names]
+    half = len(names) // 2
+    return [frozenset(names[:half]), frozenset(names[half:])]
+
+
 def _carrier(trials: Trials, whole: Arm, parts: list[Arm], threshold: float) -> Arm | None:
-    """The half that does all, or the whole where none does; None while it cannot be told."""
+    """The part that does all, or the whole where none does; None while it cannot be told."""
     runs = trials.count(whole)
     if runs < LEAST_RUNS:
         return None

@@ -124,12 +124,12 @@ class Whereabouts:
         best = int(np.argmax(self._weights))
         scale = np.hypot(self._seen[:, 1], LEFT * self._gain)
         residual = (self._seen[:, 0] - self._slowed @ self._gains[best]) / scale
-        return float(-_log_t(residual).sum() - USUAL[0] * seen) / (USUAL[1] * seen**0.5)
+        return (float(-_log_t(residual).sum()) - USUAL[0] * seen) / (USUAL[1] * math.sqrt(seen))
 
     def next(self, runs: int) -> list[frozenset[str]]:
         """What to slow in the next so many runs; fewer where they tell as much."""
         self._refine(float(runs))
-        likely = self._weights @ self._hypotheses
+        likely = self._likely()
         single = np.array([len(place) == 1 for place in self._places])
         active = np.nonzero((likely > NEGLIGIBLE) & ~(single & (likely > 1.0 - NEGLIGIBLE)))[0]
         candidates = self._candidates(active, likely)
@@ -139,7 +139,7 @@ class Whereabouts:
         sets: list[frozenset[str]] = []
         confused = np.ones(len(told_apart))
         while len(sets) < runs and confused.sum() > CONFUSED * len(confused):
-            left = confused @ told_apart
+            left = np.einsum("p,pc->c", confused, told_apart)
             best = int(np.argmin(left))
             if sets and left[best] > WORTH * confused.sum():
                 break
@@ -155,7 +155,7 @@ class Whereabouts:
         drawn = np.minimum(drawn, len(self._weights) - 1)
         first, second = np.triu_indices(DRAWN, 1)
         first, second = drawn[first], drawn[second]
-        foretold = self._gains @ candidates.T
+        foretold = np.einsum("hp,cp->hc", self._gains, candidates)
         differ = first != second
         apart = (foretold[first[differ]] - foretold[second[differ]]) / self._noise
         said: Numbers = np.exp(-(apart**2) / 8.0)
@@ -228,13 +228,19 @@ class Whereabouts:
     def _refine(self, bits: float) -> None:
         """Cut the likeliest places until it takes so many bits to tell the hypotheses apart."""
         while _entropy(self._weights) < bits:
-            likely = self._weights @ self._hypotheses
+            likely = self._likely()
             sizes = np.array([len(place) for place in self._places])
             worth = np.where(sizes > 1, likely * np.log2(np.maximum(sizes, 2)), 0.0)
             index = int(np.argmax(worth))
             if worth[index] <= NEGLIGIBLE or self._would_lose(index) > LOST:
                 return
             self._cut(index)
+
+    def _likely(self) -> Numbers:
+        """How likely each place is to hold an item. Not by BLAS, here and elsewhere: its threads
+        would keep processors busy that the benchmark needs."""
+        likely: Numbers = np.einsum("h,hp->p", self._weights, self._hypotheses)
+        return likely
 
     def _would_lose(self, index: int) -> float:
         """How likely the hypotheses are that there would be no room for if a place were cut."""

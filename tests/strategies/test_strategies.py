@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from strategies.decision import Deciding, Decision
@@ -63,6 +63,7 @@ def found(result: Result) -> set[frozenset[str]]:
 
 
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
+@settings(deadline=None, max_examples=40)
 @given(planted=st.sets(st.integers(0, 39), min_size=1, max_size=5))
 def test_every_strategy_finds_planted_items(name: str, planted: set[int]) -> None:
     gain = additive({f"m{i % 7}:f{i}": 0.1 for i in planted})

@@ -1,0 +1,144 @@
+"""Where the few items may be: how many single runs it takes, and what shows that there are none."""
+
+from __future__ import annotations
+
+import math
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from strategies.protocol import Outcome, Probe
+from strategies.whereabouts import Names, Whereabouts
+
+GAIN = 0.3
+
+
+def halve(names: Names) -> tuple[Names, Names]:
+    return names[: len(names) // 2], names[len(names) // 2 :]
+
+
+def whereabouts(names: Names, items: int, noise: float) -> Whereabouts:
+    mass = dict.fromkeys(names, 1.0)
+    of = lambda some: sum(mass[name] for name in some)  # noqa: E731
+    return Whereabouts(names, items * GAIN, noise, noise, of, halve)
+
+
+def search(
+    at: Whereabouts, planted: set[str], noise: float, seed: int = 0, most: int = 80
+) -> tuple[set[str], int]:
+    """What it comes to, and by how many runs."""
+    chance, runs = random.Random(seed), 0
+    while runs < most:
+        places, likely = at.likeliest
+        if likely >= 0.9 and all(len(place) == 1 for place, _ in places):
+            return {name for place, _ in places for name in place}, runs
+        sets = at.next(8)
+        assert all(sets)
+        outcomes = []
+        for items in sets:
+            gain = GAIN * len(items & planted) + chance.gauss(0.0, noise)
+            outcomes.append(Outcome(Probe(items, once=True), "unresolved", gain, 0, 0, "", noise))
+        runs += len(outcomes)
+        at.learn(outcomes)
+    return set(), runs
+
+
+@pytest.mark.parametrize(("items", "usual"), [(1, 13), (3, 27)])
+def test_a_few_items_take_about_as_many_runs_as_their_places_have_bits(
+    items: int, usual: int
+) -> None:
+    """10 and 27 bits. Now and then it is wrong, which who asks for it finds out."""
+    names = tuple(f"f{i:04}" for i in range(1000))
+    right, runs = 0, []
+    for seed in range(9):
+        planted = set(random.Random(seed).sample(names, items))
+        found, took = search(whereabouts(names, items, 0.03), planted, 0.03, seed)
+        right += found == planted
+        runs.append(took)
+    assert right >= 8
+    assert sorted(runs)[4] <= usual
+
+
+def test_noise_of_a_third_of_an_effect_costs_more_runs_but_needs_no_repetition() -> None:
+    names = tuple(f"f{i:04}" for i in range(1000))
+    planted = {"f0123"}
+    took = []
+    for seed in range(8):
+        found, runs = search(whereabouts(names, 1, 0.1), planted, 0.1, seed)
+        assert found == planted
+        took.append(runs)
+    assert sum(took) / len(took) <= 45  # each clear by itself: ten times some five
+
+
+def test_more_items_than_a_hypothesis_has_are_noticed() -> None:
+    names = tuple(f"f{i:04}" for i in range(1000))
+    planted = set(random.Random(1).sample(names, 9))
+    at = whereabouts(names, 9, 0.03)
+    search(at, planted, 0.03, most=40)
+    assert at.strain > 4.0
+
+
+def test_what_fits_is_not_strained() -> None:
+    names = tuple(f"f{i:04}" for i in range(1000))
+    for seed in range(6):
+        at = whereabouts(names, 2, 0.05)
+        search(at, {"f0007", "f0700"}, 0.05, seed)
+        assert at.strain < 4.0
+
+
+def test_an_item_that_was_ruled_out_is_not_named_again() -> None:
+    at = whereabouts(("a", "b"), 1, 0.03)
+    at.next(8)
+    at.rule_out("a")
+    assert [place for place, _ in at.likeliest[0]] == [("b",)]
+
+
+def test_where_all_are_ruled_out_there_is_nothing_more_to_ask() -> None:
+    at = whereabouts(("a", "b"), 1, 0.03)
+    at.next(8)
+    for name in ("a", "b"):
+        at.rule_out(name)
+    assert all(at.next(8))
+
+
+def test_a_run_that_gave_nothing_tells_nothing() -> None:
+    at = whereabouts(("a", "b", "c", "d"), 1, 0.03)
+    (first, *_) = at.next(1)
+    before = at.likeliest
+    at.learn(
+        [Outcome(Probe(first, once=True), "unresolved", 0.0, -math.inf, math.inf, "", math.inf)]
+    )
+    assert at.likeliest == before
+
+
+@settings(deadline=None, max_examples=8)
+@given(
+    planted=st.sets(st.integers(0, 99), min_size=1, max_size=3),
+    gains=st.lists(st.floats(0.4, 1.0), min_size=3, max_size=3),
+)
+def test_uneven_gains_are_told_apart(planted: set[int], gains: list[float]) -> None:
+    names = tuple(f"f{i:02}" for i in range(100))
+    of = dict(zip((names[i] for i in sorted(planted)), gains, strict=False))
+    whole, noise = sum(of.values()), 0.01
+    at = Whereabouts(names, whole, noise, noise, lambda some: float(len(some)), halve)
+    for _ in range(20):
+        places, likely = at.likeliest
+        if likely >= 0.9 and all(len(place) == 1 for place, _ in places):
+            break
+        at.learn(
+            [
+                Outcome(
+                    Probe(s, once=True),
+                    "unresolved",
+                    sum(of.get(n, 0.0) for n in s),
+                    0,
+                    0,
+                    "",
+                    noise,
+                )
+                for s in at.next(8)
+            ]
+        )
+    assert {name for place, _ in at.likeliest[0] for name in place} == set(of)
