@@ -505,7 +505,7 @@ def disturbed(seed: int, polling: frozenset[str] = frozenset()) -> Disturbed:
 
 
 @pytest.mark.simulation
-@pytest.mark.parametrize("seed", [1, 3, 4])
+@pytest.mark.parametrize("seed", [1, 4, 5])
 def test_what_others_do_on_the_same_processors_is_told_from_what_delays_do(seed: int) -> None:
     result = answer(disturbed(seed))
     assert (result.verdict, found(result)) == ("sensitive", set(MAIN))
