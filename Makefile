@@ -6,7 +6,7 @@ VENV ?= .venv-test
 DEMO_VENV ?= .venv-demo
 BUDGET ?= 150s
 
-.PHONY: demo test test-short lint cases accuracy bench-live bench-injector bench-search agreement soak-live clean \
+.PHONY: demo test test-short lint cases accuracy null bench-live bench-injector bench-search agreement soak-live clean \
 	environment
 
 demo:
@@ -44,6 +44,10 @@ cases: environment
 # else. Only these, or some of them, with ACCURACY="--generated deep wide".
 accuracy: environment
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET) $(ACCURACY)
+
+# How often something is reported where nothing matters: 200 investigations, half an hour.
+null: environment
+	$(VENV)/bin/python tests/null.py $(NULL)
 
 # What windows of one run save against a process for each experiment, 45 minutes; one example or
 # start-up with LIVE="--example gpu_serving --startup 10".
