@@ -146,10 +146,7 @@ def _measure(
     for probe in probes:
         functions = _functions(probe, by_name)
         arms[probe] = Arm(functions, probe_dose(lab, functions))
-    if not any(
-        (probe.once and trials.count(arm)) or _judge(lab, trials, arm, probe, threshold)
-        for probe, arm in arms.items()
-    ):
+    if all(_judge(lab, trials, arm, probe, threshold) is None for probe, arm in arms.items()):
         yield from lab.run_block(trials, list(dict.fromkeys(arms.values())), "search")
     for probe, arm in arms.items():
         judged = _judge(lab, trials, arm, probe, threshold)
@@ -157,10 +154,10 @@ def _measure(
         name = lab.tree.name(arm.targets)
         if bounds is not None:
             lab.emit(EstimateUpdated(name, len(arm.targets), bounds, trials.count(arm)))
-        if judged is None and not (probe.once and trials.count(arm)):
+        if judged is None:
             continue
-        judgement, reason = judged or ("unresolved", "one run does not tell")
-        if judged is not None:
+        judgement, reason = judged
+        if judgement != "unresolved" or not probe.runs:
             lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
         seen = bounds or Interval(0.0, -math.inf, math.inf)
         se = gain.se if gain is not None else math.inf
@@ -174,7 +171,7 @@ def _judge(
     if lab.is_hopeless(trials, arm):
         return "unresolved", f"fails when slowed by {arm.dose:.0%}: {trials.failures[arm][-1]}"
     runs = trials.count(arm)
-    if runs == 0:
+    if runs < max(probe.runs, 1):
         return None
     bounds = trials.bounds(arm, ALPHA, threshold)
     if bounds is None:
@@ -190,6 +187,8 @@ def _judge(
         return "insensitive", ""
     if not probe.surely and runs >= UNLIKELY_RUNS and trials.is_unlikely(arm, least):
         return "insensitive", ""
+    if probe.runs:
+        return "unresolved", f"{runs} runs do not tell"
     if runs >= lab.patience(MAX_RUNS):
         if bounds.lo > 0.0 or (len(arm.targets) > 1 and bounds.estimate > 0.5 * threshold):
             return "sensitive", ""

@@ -5,9 +5,8 @@ found is large first: a part that shows next to nothing beside what its whole do
 looked at again, more closely, only while what was found does not explain what all items do. Four
 things make that fast and safe on real programs:
 
-* where there is room in a block, a set is cut into more than two parts and each probe slows half
-  of them, the other half of the parts each time, so that together they name the part that carries
-  all (binary splitting, Hwang 1972; the design is that of non-adaptive group testing);
+* where a few items may do all that a set does, they are located by single runs of many sets at
+  once (see `strategies.whereabouts`), and probed; where they are not, the set is halved;
 * a part is inferred to matter only where whole and rest leave no other explanation, not often in a
   row, and a single item that was only inferred is probed before it is reported;
 * a part that matters never clears the rest: two balanced stages side by side each explain
@@ -21,6 +20,7 @@ things make that fast and safe on real programs:
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
 
@@ -47,19 +47,11 @@ FEW = 3
 MOST_INFERRED = 2
 """Inferences in a row before a probe has to show that they are right."""
 
-SINGLE = 1.4
-"""Times the smallest gain seen that a set of a single item that matters may have."""
-
 STRAINED = 4.0
 """Standard deviations by which it is given up that a few items do all that a set does."""
 
 LIKELY, MOST_MISSES = 0.9, 1
 """How likely items are the ones when each is probed by itself, and how often they may not be."""
-
-
-FIRST_DIGITS, MOST_DIGITS = 2, 4
-"""Probes that all items, and later one set, are cut up for at once, at most: each part is then a
-sixteenth. Of all items it is not known yet whether one part carries all."""
 
 EXPLAINED = 0.9
 """Share of the gain of all items that an answer has to have; the search looks on while half of what
@@ -191,6 +183,7 @@ class BestFirstBisection(TaskStrategy):
         se = known.se or 0.25 * (known.hi - known.lo)
         noise = self.problem.noise
         at = Whereabouts(names, known.gain, se, noise, self.mass, self._halves, self.seed)
+        asked: Counter[frozenset[str]] = Counter()
         patience = PATIENCE * math.log2(len(names))
         misses = 0
         while at.strain < STRAINED and patience > 0:
@@ -209,7 +202,8 @@ class BestFirstBisection(TaskStrategy):
             sets = at.next(max(1, BATCH // (self.branches + 1)))
             if not sets:
                 return False
-            outcomes = yield tuple(Probe(items, least, once=True) for items in sets)
+            asked.update(sets)
+            outcomes = yield tuple(Probe(items, least, runs=asked[items]) for items in sets)
             patience -= len(outcomes)
             at.learn(outcomes)
         return False

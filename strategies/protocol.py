@@ -60,14 +60,14 @@ class Probe:
     The question is whether its gain is about ``least`` (0: the threshold) or nothing: `insensitive`
     may be said as soon as the gain is surely below twice that and looks smaller, and of what
     probably does not matter. Not the latter ``surely``: then only bounds decide, until so many runs
-    were made that noise has won. ``once``: a single run will do, whatever it says; what it says is
-    then in the outcome's gain and standard error.
+    were made that noise has won. So many ``runs`` will do, where that is not 0, whatever they say;
+    what they say is then in the outcome's gain and standard error.
     """
 
     items: frozenset[str]
     least: float = 0.0
     surely: bool = False
-    once: bool = False
+    runs: int = 0
 
 
 @dataclass(frozen=True, slots=True)

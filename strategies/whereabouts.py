@@ -101,6 +101,8 @@ class Whereabouts:
         self._masses = np.array([mass(names)])
         self._slowed: NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
         self._seen = np.zeros((0, 2))
+        """By set: the gain of its runs, and its standard error."""
+        self._rows: dict[frozenset[str], int] = {}
         self._ruled_out: set[str] = set()
         self._hypotheses: Bits = np.ones((1, 1), dtype=bool)
         self._weigh()
@@ -162,13 +164,17 @@ class Whereabouts:
         return said
 
     def learn(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in what the runs showed that `next` asked for."""
+        """Take in what all runs of sets showed that `next` asked for."""
         for outcome in outcomes:
-            if math.isfinite(outcome.gain) and math.isfinite(outcome.se):
-                items = outcome.probe.items
+            items = outcome.probe.items
+            if not (math.isfinite(outcome.gain) and math.isfinite(outcome.se)):
+                continue
+            if items not in self._rows:
+                self._rows[items] = len(self._rows)
                 slowed = [not items.isdisjoint(place) for place in self._places]
                 self._slowed = np.vstack((self._slowed, slowed))
-                self._seen = np.vstack((self._seen, (outcome.gain, outcome.se)))
+                self._seen = np.vstack((self._seen, np.zeros(2)))
+            self._seen[self._rows[items]] = outcome.gain, outcome.se
         self._weigh()
 
     def rule_out(self, name: str) -> None:

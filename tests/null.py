@@ -2,9 +2,9 @@
 
     python tests/null.py [--trials 200] [--budget 20s] [--first 0]
 
-Investigates programs whose Python is hidden, in turn, with a new seed each time. Whatever is reported
-as sensitive, certified or only suspected, is false. Prints a line for each and exits with 1 where that
-happens more often than the error that is allowed (5 %, within what so many trials can tell).
+Investigates programs whose Python is hidden, in turn, with a new seed each time. Whatever is
+reported as sensitive, certified or only suspected, is false. Prints a line for each, and exits
+with 1 where that happens more often than allowed (5 %, within what so many trials tell).
 """
 
 from __future__ import annotations
