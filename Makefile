@@ -18,7 +18,7 @@ demo:
 	done; exit $$status
 
 test: test-short
-	$(VENV)/bin/python -m pytest -q -m "investigation or crowd" $(TESTS) || [ $$? = 5 ]
+	$(VENV)/bin/python -m pytest -q -m "(investigation or crowd) and not thorough" $(TESTS) || [ $$? = 5 ]
 
 # Side by side; whole investigations measure, and have both processors to themselves, as have tests
 # that keep all of them busy.
@@ -43,6 +43,7 @@ cases: environment
 # that are generated, once each, ten minutes: how much of what was planted in them is found, and what
 # else. Only these, or some of them, with ACCURACY="--generated deep wide".
 accuracy: environment
+	$(VENV)/bin/python -m pytest -q -m thorough
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET) $(ACCURACY)
 
 # How often something is reported where nothing matters: 200 investigations, half an hour.

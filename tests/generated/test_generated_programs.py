@@ -21,6 +21,16 @@ from generated.recipes import PHASES, RECIPES, Recipe
 HERE = Path(__file__).parent
 EVERY = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
+EACH = 4
+SOME_ALWAYS = pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(recipe, id=recipe.name, marks=[pytest.mark.thorough] if i % EACH else [])
+        for i, recipe in enumerate(RECIPES)
+    ],
+)
+"""Each of them takes seconds: the rest is for `make accuracy`."""
+
 ROUNDS, STEPS = 7, 8
 """Pairs of stretches, and units in each: a multiple of every period in the recipes."""
 
@@ -128,7 +138,7 @@ def test_the_program_prints_one_rate(recipe: Recipe, tmp_path: Path) -> None:
 
 @pytest.mark.process
 @pytest.mark.investigation
-@EVERY
+@SOME_ALWAYS
 def test_a_unit_grows_with_what_is_critical_and_not_with_what_is_hidden(
     recipe: Recipe, tmp_path: Path
 ) -> None:
