@@ -9,8 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 
-from bisector.hints.scope import Loop, Scope, called, dotted, method, names_in
-from bisector.hints.signs import Sign, named, sign
+from bisector.hints.scope import Loop, Scope, Sign, called, dotted, method, named, names_in, sign
 
 _GROWING = {
     f"{module}.{function}"

@@ -12,8 +12,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from bisector.hints.scope import Scope, called, dotted, method
-from bisector.hints.signs import Sign, named, sign
+from bisector.hints.scope import Scope, Sign, called, dotted, method, named, sign
 
 HAS_DEVICES = frozenset({"torch", "cupy", "jax", "tensorflow", "paddle", "mxnet"})
 
