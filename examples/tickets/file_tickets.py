@@ -24,7 +24,8 @@ import subprocess
 import sys
 
 MARK = re.compile(r"^<!-- speedbump-bisect: ([0-9a-f]{8,64}) -->\s*$", re.MULTILINE)
-END = "<!-- end of speedbump-bisect -->"
+END = re.compile(r"^<!-- end of speedbump-bisect -->(?=\s*$)", re.MULTILINE)
+"""On lines of their own: what our text quotes may contain them."""
 LABEL = "speedbump-bisect"
 """By which our tickets are listed; each has it."""
 
@@ -50,12 +51,13 @@ class GitHub:
         ]
 
     def file(self, title, body, labels):
-        """A new issue; returns where it is. Labels that the repository lacks are made."""
+        """A new issue; returns where it is. Labels the repository lacks in any case are made."""
         told = call("gh", "label", "list", "--limit=1000", "--json=name", *self.repository)
-        known = {each["name"] for each in json.loads(told)}
+        known = {each["name"].lower() for each in json.loads(told)}
         for label in labels:
-            if label not in known:
+            if label.lower() not in known:
                 call("gh", "label", "create", *self.repository, "--", label)
+                known.add(label.lower())
         chosen = ["--label=" + label for label in labels]
         return self.call("create", "--title=" + title, "--body-file=-", *chosen, text=body).strip()
 
@@ -143,8 +145,8 @@ def fingerprint_of(body):
 def renewed(old, new):
     """``old`` with our part of it replaced; what people wrote around it stays."""
     begin = MARK.search(old).start()
-    end = old.find(END, begin)
-    after = old[end + len(END) :] if end >= 0 else ""
+    end = END.search(old, begin)
+    after = old[end.end() :] if end else ""
     return old[:begin] + new.strip() + after
 
 

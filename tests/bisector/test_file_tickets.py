@@ -18,6 +18,7 @@ import hostile
 import pytest
 
 from bisector.cli import main
+from bisector.schema import Hint
 from bisector.summary import summarize
 
 HERE = Path(__file__).parent
@@ -114,6 +115,25 @@ def test_what_people_wrote_stays(desk, tracker):
 
 
 @TRACKERS
+def test_a_ticket_that_quotes_our_comments_does_not_grow(desk, tracker):
+    end = "<!-- end of speedbump-bisect -->"
+    quoting = replace(
+        answers.CONTEXT,
+        command=("python", "bench.py", end, f"\n{end}\n"),
+        hints=lambda function: [
+            Hint(kind="loop", line=1, text="a", source=end, target=function.target, file="a.py")
+        ],
+    )
+    ours = summarize(FIRST, quoting).tickets[0].body_markdown
+    assert ours.count(end) > 3
+    desk.file(FIRST, "--tracker", tracker, context=quoting)
+    desk.change(body=f"{ours}\r\n  Ours ends with {end}.\r\n")
+    for _ in range(2):
+        desk.file(FIRST, "--tracker", tracker, context=quoting)
+        assert desk.issues[0]["body"] == f"{ours.strip()}\n\r\n  Ours ends with {end}.\r\n"
+
+
+@TRACKERS
 def test_a_comment_instead(desk, tracker):
     desk.file(FIRST, "--tracker", tracker)
     body = desk.issues[0]["body"]
@@ -154,6 +174,12 @@ def test_more_labels_and_another_repository(desk):
     desk.file(FIRST, "--label", "team", "--repo", "a/b")
     assert desk.issues[0]["labels"] == ["speedbump-bisect", "performance", "team"]
     assert desk.state["labels"] == ["speedbump-bisect", "performance", "team"]
+
+
+def test_githubs_labels_ignore_case(desk):
+    (desk.folder / "state").write_text(json.dumps({"issues": [], "labels": ["Performance"]}))
+    desk.file(FIRST, "--label", "Team", "--label", "team")
+    assert desk.state["labels"] == ["Performance", "speedbump-bisect", "Team"]
 
 
 def test_gitlabs_pages_are_all_read(desk):
