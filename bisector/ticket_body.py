@@ -2,9 +2,10 @@
 
 Invariants: Markdown that reads the same on GitHub and GitLab, in which nothing that comes from the
 benchmark is interpreted (`bisector.markup`). It begins and ends with a comment that is not shown:
-by the first, with the fingerprint, a script finds the ticket that it filed, and it may replace what
-stands between them. What does not fit is left out section by section, least needed first, and
-named; nothing is cut in the middle of Markdown.
+by the first, with the fingerprints, a script finds the ticket that it filed, and it may replace
+what stands between them; nothing quoted is such a comment on a line of its own. What does not fit
+is left out section by section, least needed first, and named; nothing is cut in the middle of
+Markdown.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ from bisector.wording import (
 
 BEGINS, ENDS = "<!-- speedbump-bisect: {} -->", "<!-- end of speedbump-bisect -->"
 LONGEST_SENTENCE, LONGEST_COMMAND = 1200, 6000
-MOST_COLUMNS, MOST_MEMBERS, MOST_WARNINGS = 3, 20, 3
+MOST_COLUMNS, MOST_MEMBERS, MOST_WARNINGS, MOST_FINGERPRINTS = 3, 20, 3, 100
 
 
 class Piece(NamedTuple):
@@ -58,7 +59,8 @@ class Piece(NamedTuple):
 
 
 def body(group: Sequence[Sensitive], summary: Summary, fingerprint: str) -> str:
-    """The ticket's text, at most `LONGEST_BODY` characters."""
+    """The ticket's text, at most `LONGEST_BODY` characters. It begins with the fingerprints of all,
+    ``fingerprint`` first: which of a group that is changes when others join."""
     pieces = [
         Piece("", prose(_sentence(_found(group, summary))), 0),
         Piece("Where", "\n".join(_where(group, summary)), 2),
@@ -70,13 +72,15 @@ def body(group: Sequence[Sensitive], summary: Summary, fingerprint: str) -> str:
         Piece("Measured with", "\n".join(_measured_with(summary)), 6),
         Piece("Warnings of the measurement", bullets(_warnings(summary)), 7),
     ]
-    frame = [BEGINS.format(fingerprint), ENDS]
-    return "\n\n".join([frame[0], *_fitted([p for p in pieces if p.text]), frame[1]]) + "\n"
+    others = [each.fingerprint for each in group if each.fingerprint != fingerprint]
+    begins = BEGINS.format(" ".join([fingerprint, *others][:MOST_FINGERPRINTS]))
+    room = LONGEST_BODY - len(begins) - 450  # for the end, and a word about what does not fit
+    fitted = _fitted([piece for piece in pieces if piece.text], room)
+    return "\n\n".join([begins, *fitted, ENDS]) + "\n"
 
 
-def _fitted(pieces: Sequence[Piece]) -> list[str]:
-    """The sections that fit, and a word about those that do not."""
-    room = LONGEST_BODY - 500  # for the frame, and for that word
+def _fitted(pieces: Sequence[Piece], room: int) -> list[str]:
+    """The sections that fit into so many characters, and a word about those that do not."""
     kept: set[int] = set()
     for piece in sorted(pieces, key=lambda piece: piece.spared):
         length = len(section(piece.title, piece.text)) + 2

@@ -3,7 +3,8 @@
 Invariants: there is a ticket only for what is certified, one for each finding; functions that are
 co-critical share one, since none of them gains anything alone. A ticket can be found again whatever
 lines move and whichever of a group gains most: its fingerprint is the finding's, of a group that of
-its first by name. Titles are plain text that no tracker makes anything of.
+its first by name, and its text begins with those of all. Titles are plain text that no tracker
+makes anything of.
 """
 
 from __future__ import annotations

@@ -7,10 +7,9 @@ Invariant: what is pointed out costs what the clause says in CPython. A local st
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from bisector.hints.scope import Loop, Scope, called, dotted, method, names_in
-from bisector.hints.signs import Sign, named, sign
+from bisector.hints.scope import Loop, Scope, Sign, called, dotted, method, named, names_in, sign
 
 _GROWING = {
     f"{module}.{function}"
@@ -26,7 +25,11 @@ _ARRAYS = {
     for module in ("numpy", "torch", "cupy")
     for function in ("zeros", "ones", "empty", "full", "zeros_like", "ones_like", "empty_like")
 }
-_PASSES = frozenset({"sum", "min", "max", "sorted", "any", "all", "list", "tuple", "set"})
+_COPIES = frozenset({"sorted", "list", "tuple", "set"})
+"""They are given iterators too, and one of those is at its end after the first time."""
+_PASSES = _COPIES | {"sum", "min", "max"}
+_HARMLESS = _PASSES | {"any", "all", "len"}
+"""They change nothing; any() and all() may end at the first, and are no pass."""
 _FEWEST_PASSES = 3
 _SERIALISES = {
     f"{module}.{function}"
@@ -133,10 +136,15 @@ def searches(scope: Scope) -> Iterator[Sign]:
             node.comparators[0], ast.Name
         ):
             name = node.comparators[0].id
-            values = scope.assigned(name)
-            if values and len(values) == scope.bindings(name) and all(map(_is_list, values)):
+            if _is_only(scope, name, _is_list):
                 text = f"looks through the list {named(name)} from its start, in a loop"
                 yield sign("search", node, text, 1)
+
+
+def _is_only(scope: Scope, name: str, kind: Callable[[ast.expr], object]) -> bool:
+    """Whether all that a local name is given is known, and of a kind."""
+    values = scope.assigned(name)
+    return bool(values) and len(values) == scope.bindings(name) and all(map(kind, values))
 
 
 def _is_list(value: ast.AST) -> bool:
@@ -156,6 +164,8 @@ def passes(scope: Scope) -> Iterator[Sign]:
         if not loops:
             found.setdefault(name, []).append(node)
         elif isinstance(node, ast.Call) and _is_same(scope, name, loops):
+            if dotted(node.func) in _COPIES and not _is_only(scope, name, _is_sequence):
+                continue
             what = f"{named(called(node))} goes through {named(name)}, the same each time,"
             yield sign("repeated_pass", node, f"{what} in each turn of the loop", 0)
     for name, nodes in found.items():
@@ -165,6 +175,10 @@ def passes(scope: Scope) -> Iterator[Sign]:
                 where = f"lines {', '.join(map(str, lines))}"
                 text = f"{named(name)} is gone through {len(nodes)} times ({where})"
                 yield sign("repeated_pass", nodes[0], text, 2)
+
+
+def _is_sequence(value: ast.expr) -> bool:
+    return _is_list(value) or bool(_kind(value))
 
 
 def _gone_through(node: ast.AST) -> str:
@@ -189,7 +203,7 @@ def _is_same(scope: Scope, name: str, loops: tuple[Loop, ...]) -> bool:
             continue
         if isinstance(node, ast.Name) and node.id == name:
             uses.append(node)
-        elif isinstance(node, ast.Call) and dotted(node.func) in _PASSES | {"len"}:
+        elif isinstance(node, ast.Call) and dotted(node.func) in _HARMLESS:
             harmless |= {id(arg) for arg in node.args}
     return all(isinstance(use.ctx, ast.Load) and id(use) in harmless for use in uses) and bool(uses)
 

@@ -9,8 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from bisector.hints.scope import Scope, dotted, method
-from bisector.hints.signs import Sign, named, sign
+from bisector.hints.scope import Scope, Sign, dotted, method, named, sign
 
 METHODS = """
 add append discard endswith extend get isalpha isdigit isspace items join keys lower lstrip pop

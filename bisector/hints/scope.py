@@ -1,7 +1,9 @@
-"""The source of one function: its own statements, in which loops each stands, and what names mean.
+"""The source of one function: its own statements, in which loops each stands, what names mean;
+and a sign of cost in it: a line, and a clause about it.
 
 Invariant: what has code of its own (functions, lambdas, classes and generator expressions in it) is
-a target of its own and not part of it. Nothing here recurses, however deep the code is nested.
+a target of its own and not part of it. Nothing here recurses, however deep the code is nested. A
+clause is plain words and names, on one line, and true of the line whether or not it is what costs.
 """
 
 from __future__ import annotations
@@ -12,9 +14,33 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+from bisector.schema import HintKind
+from bisector.wording import shorten
+
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Loop = ast.For | ast.AsyncFor | ast.While | ast.ListComp | ast.SetComp | ast.DictComp
 _SEPARATE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+LONGEST_NAME = 60
+"""Of `named`."""
+
+
+class Sign(NamedTuple):
+    """What stands in a line. ``rank``: the smaller, the more telling."""
+
+    kind: HintKind
+    line: int
+    text: str
+    rank: int
+
+
+def sign(kind: HintKind, node: ast.AST, text: str, rank: int) -> Sign:
+    """A sign at a node of the source."""
+    return Sign(kind, getattr(node, "lineno", 0), text, rank)
+
+
+def named(name: str) -> str:
+    """A name in a clause."""
+    return shorten(name, LONGEST_NAME)
 
 
 class Placed(NamedTuple):

@@ -20,8 +20,7 @@ from pathlib import Path
 from bisector.discovery import Function
 from bisector.hints import computing, looping, waiting
 from bisector.hints.library import known
-from bisector.hints.scope import Scope, imports_of
-from bisector.hints.signs import Sign
+from bisector.hints.scope import Scope, Sign, imports_of
 from bisector.schema import Hint
 from bisector.wording import shorten
 

@@ -2,16 +2,17 @@
 
 Invariant: a call counts by what it can only be, or by what the measurement says. ``.get()`` without
 an argument is no dictionary's, ``.join()`` without one no string's; ``.item()`` waits for a device
-only in a file that imports something which has devices.
+only in a file that imports something which has devices. A bare ``.get()`` may be a context
+variable's: what waits for certain, or says how long, is more telling.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 
-from bisector.hints.scope import Scope, called, dotted, method
-from bisector.hints.signs import Sign, named, sign
+from bisector.hints.scope import Scope, Sign, called, dotted, method, named, sign
 
 HAS_DEVICES = frozenset({"torch", "cupy", "jax", "tensorflow", "paddle", "mxnet"})
 
@@ -41,7 +42,8 @@ _WAITING_FUNCTIONS = {
     "urllib.request.urlopen": "waits for the answer of a server",
 }
 
-_LOCKS = ("lock", "mutex", "semaphore")
+_LOCK = re.compile(r"(?:^|_|(?<=[a-z])(?=[A-Z]))(?i:r?lock|mutex|semaphore|condition)_*$")
+"""A name that is such a word, or ends with one: a clock, or a block of code, does not."""
 
 
 def synchronisation(scope: Scope) -> Iterator[Sign]:
@@ -68,7 +70,8 @@ def waits(scope: Scope) -> Iterator[Sign]:
         if text is None and name in _WAITS and _only_says_how_long(call, name):
             text = _WAITS[name]
         if text is not None:
-            yield sign("waiting", call, f"{named(called(call))} {text}", 0)
+            is_sure = scope.means(call.func) in _WAITING_FUNCTIONS or call.keywords
+            yield sign("waiting", call, f"{named(called(call))} {text}", 0 if is_sure else 1)
 
 
 def locks(scope: Scope) -> Iterator[Sign]:
@@ -76,9 +79,9 @@ def locks(scope: Scope) -> Iterator[Sign]:
     for node, _, _ in scope.placed:
         if isinstance(node, ast.With):
             for item in node.items:
-                if _is_lock(dotted(item.context_expr)):
-                    name = named(dotted(item.context_expr))
-                    yield sign("lock", node, f"waits while others hold {name}", 0)
+                name = dotted(item.context_expr)
+                if _LOCK.search(name.rpartition(".")[2]):
+                    yield sign("lock", node, f"waits while others hold {named(name)}", 0)
     for call, _, _ in scope.calls:
         if method(call) == "acquire" and called(call) and not _only_tries(call):
             yield sign("lock", call, f"{named(called(call))} waits while others hold it", 0)
@@ -99,8 +102,3 @@ def _only_tries(call: ast.Call) -> bool:
     """Whether an ``acquire`` comes back at once."""
     given = [*call.args[:1], *(k.value for k in call.keywords if k.arg in ("blocking", "block"))]
     return any(isinstance(value, ast.Constant) and not value.value for value in given)
-
-
-def _is_lock(name: str) -> bool:
-    last = name.rpartition(".")[2].lower()
-    return any(word in last for word in _LOCKS)

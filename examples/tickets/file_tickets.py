@@ -5,9 +5,10 @@
     file_tickets.py --tracker glab summary.json   GitLab, with glab
     speedbump-bisect bench.py --json - | file_tickets.py -
 
-A ticket that is there already is found by the fingerprint in its first comment, whatever its title
+A ticket that is there already is found by a fingerprint in its first comment, whatever its title
 has become, and brought up to date instead: what stands between our two comments is replaced, what
 people wrote before and after it stays (`--comment`: nothing is replaced, it is said in a comment).
+The ticket of a group has the fingerprints of all its members, and is found by any of them.
 A ticket that was closed is left alone and mentioned; `--reopen` opens it again. Nothing is ever
 closed, for a finding that is gone may be back with the next change. `--dry-run` only looks.
 
@@ -23,8 +24,10 @@ import re
 import subprocess
 import sys
 
-MARK = re.compile(r"^<!-- speedbump-bisect: ([0-9a-f]{8,64}) -->\s*$", re.MULTILINE)
-END = "<!-- end of speedbump-bisect -->"
+PRINT = "[0-9a-f]{8,64}"
+MARK = re.compile(rf"^<!-- speedbump-bisect: ({PRINT}(?: {PRINT})*) -->\s*$", re.MULTILINE)
+END = re.compile(r"^<!-- end of speedbump-bisect -->(?=\s*$)", re.MULTILINE)
+"""On lines of their own: what our text quotes may contain them."""
 LABEL = "speedbump-bisect"
 """By which our tickets are listed; each has it."""
 
@@ -50,12 +53,13 @@ class GitHub:
         ]
 
     def file(self, title, body, labels):
-        """A new issue; returns where it is. Labels that the repository lacks are made."""
+        """A new issue; returns where it is. Labels the repository lacks in any case are made."""
         told = call("gh", "label", "list", "--limit=1000", "--json=name", *self.repository)
-        known = {each["name"] for each in json.loads(told)}
+        known = {each["name"].lower() for each in json.loads(told)}
         for label in labels:
-            if label not in known:
+            if label.lower() not in known:
                 call("gh", "label", "create", *self.repository, "--", label)
+                known.add(label.lower())
         chosen = ["--label=" + label for label in labels]
         return self.call("create", "--title=" + title, "--body-file=-", *chosen, text=body).strip()
 
@@ -134,17 +138,34 @@ def call(*command, text=None):
     return done.stdout
 
 
-def fingerprint_of(body):
-    """Of an issue of ours; nothing of another."""
+def fingerprints_of(body):
+    """Of an issue of ours, its own first; none of another."""
     found = MARK.search(body or "")
-    return found[1] if found else None
+    return found[1].split() if found else []
+
+
+def known_as(tickets, issues):
+    """Of each ticket that has one, its issue; no two have the same. Open ones come first, then
+    those whose own fingerprint is the ticket's own."""
+    pairs = []
+    for which, ticket in enumerate(tickets):
+        ours = fingerprints_of(ticket["body_markdown"])
+        for issue in issues:
+            theirs = fingerprints_of(issue[1])
+            if set(ours) & set(theirs):
+                pairs.append((not issue[2], ours[0] != theirs[0], issue, which))
+    there = {}
+    for _, _, issue, which in sorted(pairs):
+        if which not in there and issue not in there.values():
+            there[which] = issue
+    return there
 
 
 def renewed(old, new):
     """``old`` with our part of it replaced; what people wrote around it stays."""
     begin = MARK.search(old).start()
-    end = old.find(END, begin)
-    after = old[end + len(END) :] if end >= 0 else ""
+    end = END.search(old, begin)
+    after = old[end.end() :] if end else ""
     return old[:begin] + new.strip() + after
 
 
@@ -155,7 +176,7 @@ def read(path):
     if not isinstance(summary, dict) or summary.get("schema_version") != 1:
         raise ValueError("it is no summary of speedbump-bisect, or of a version not known here")
     for ticket in summary["tickets"]:
-        if fingerprint_of(ticket["body_markdown"]) != ticket["fingerprint"]:
+        if fingerprints_of(ticket["body_markdown"])[:1] != [ticket["fingerprint"]]:
             raise ValueError("the text of a ticket lacks its fingerprint")
     return summary["tickets"], summary["headline"]
 
@@ -188,13 +209,9 @@ def main(arguments=None):
         return 0
     tracker = (GitHub if options.tracker == "gh" else GitLab)(options.repo)
     try:
-        there = {}
-        for number, body, is_open in sorted(tracker.issues(), key=lambda issue: issue[0]):
-            mark = fingerprint_of(body)
-            if mark and (mark not in there or (is_open and not there[mark][2])):
-                there[mark] = number, body, is_open
-        for ticket in tickets:
-            told = settle(tracker, ticket, there.get(ticket["fingerprint"]), options)
+        there = known_as(tickets, tracker.issues())
+        for which, ticket in enumerate(tickets):
+            told = settle(tracker, ticket, there.get(which), options)
             print(f"{told}: {ticket['title']}", flush=True)
     except (Refused, ValueError, KeyError) as error:
         print(f"file_tickets: {error}", file=sys.stderr)

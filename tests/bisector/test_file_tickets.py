@@ -18,6 +18,7 @@ import hostile
 import pytest
 
 from bisector.cli import main
+from bisector.schema import Hint
 from bisector.summary import summarize
 
 HERE = Path(__file__).parent
@@ -114,6 +115,67 @@ def test_what_people_wrote_stays(desk, tracker):
 
 
 @TRACKERS
+def test_a_ticket_that_quotes_our_comments_does_not_grow(desk, tracker):
+    end = "<!-- end of speedbump-bisect -->"
+    quoting = replace(
+        answers.CONTEXT,
+        command=("python", "bench.py", end, f"\n{end}\n"),
+        hints=lambda function: [
+            Hint(kind="loop", line=1, text="a", source=end, target=function.target, file="a.py")
+        ],
+    )
+    ours = summarize(FIRST, quoting).tickets[0].body_markdown
+    assert ours.count(end) > 3
+    desk.file(FIRST, "--tracker", tracker, context=quoting)
+    desk.change(body=f"{ours}\r\n  Ours ends with {end}.\r\n")
+    for _ in range(2):
+        desk.file(FIRST, "--tracker", tracker, context=quoting)
+        assert desk.issues[0]["body"] == f"{ours.strip()}\n\r\n  Ours ends with {end}.\r\n"
+
+
+@TRACKERS
+def test_a_co_critical_group_is_found_again_when_another_joins_or_leaves(desk, tracker):
+    def group(*names):
+        return replace(
+            answers.PYTHON_BOUND,
+            sensitive=tuple(
+                answers.finding(n, 0.3, with_=[other for other in names if other != n])
+                for n in names
+            ),
+        )
+
+    desk.file(group("b:f", "c:f"), "--tracker", tracker)
+    assert "#1 updated" in desk.file(group("a:f", "b:f", "c:f"), "--tracker", tracker)
+    assert "#1 updated" in desk.file(group("c:f"), "--tracker", tracker)
+    assert "#1 updated" in desk.file(group("b:f", "c:f"), "--tracker", tracker)
+    assert len(desk.issues) == 1
+
+
+@TRACKERS
+def test_of_a_group_that_falls_apart_each_has_its_own(desk, tracker):
+    apart = replace(
+        answers.PYTHON_BOUND,
+        sensitive=tuple(answers.finding(n, gain) for n, gain in (("b:f", 0.4), ("a:f", 0.3))),
+    )
+    together = replace(
+        answers.PYTHON_BOUND,
+        sensitive=(
+            answers.finding("a:f", 0.3, with_=["b:f"]),
+            answers.finding("b:f", 0.3, with_=["a:f"]),
+        ),
+    )
+    desk.file(together, "--tracker", tracker)
+    told = desk.file(apart, "--tracker", tracker).splitlines()
+    assert told[0].startswith("filed https://tracker.example/issues/2: b:f limits")
+    assert told[1].startswith("#1 updated: a:f limits"), "it was known by this one"
+    for _ in range(2):
+        told = desk.file(apart, "--tracker", tracker).splitlines()
+        assert [line.partition(": ")[0] for line in told] == ["#2 updated", "#1 updated"]
+    assert "#1 updated" in desk.file(together, "--tracker", tracker)
+    assert len(desk.issues) == 2
+
+
+@TRACKERS
 def test_a_comment_instead(desk, tracker):
     desk.file(FIRST, "--tracker", tracker)
     body = desk.issues[0]["body"]
@@ -154,6 +216,12 @@ def test_more_labels_and_another_repository(desk):
     desk.file(FIRST, "--label", "team", "--repo", "a/b")
     assert desk.issues[0]["labels"] == ["speedbump-bisect", "performance", "team"]
     assert desk.state["labels"] == ["speedbump-bisect", "performance", "team"]
+
+
+def test_githubs_labels_ignore_case(desk):
+    (desk.folder / "state").write_text(json.dumps({"issues": [], "labels": ["Performance"]}))
+    desk.file(FIRST, "--label", "Team", "--label", "team")
+    assert desk.state["labels"] == ["Performance", "speedbump-bisect", "Team"]
 
 
 def test_gitlabs_pages_are_all_read(desk):

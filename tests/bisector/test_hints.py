@@ -65,6 +65,9 @@ SHOWN = [
     ("def f(p):\n    return p.submit(g).result()", WAITS, "waiting", ".result()"),
     ("def f(t):\n    t.join()", WAITS, "waiting", "has ended"),
     ("def f(self):\n    with self._lock:\n        pass", WAITS, "lock", "self._lock"),
+    ("def f(m):\n    with m.write_lock_, m.mutex:\n        g()", WAITS, "lock", "m.write_lock_"),
+    ("def f(m):\n    with m.stateLock:\n        g()", WAITS, "lock", "m.stateLock"),
+    ("def f(self):\n    with self.condition:\n        g()", WAITS, "lock", "self.condition"),
     ("def f(m):\n    m.acquire()", WAITS, "lock", "m.acquire()"),
     (
         "import numpy as np\ndef f(rows):\n    x = np.array([])\n    for r in rows:\n"
@@ -122,6 +125,12 @@ SHOWN = [
         "repeated_pass",
         "the same each time",
     ),
+    (
+        "def f(rows):\n    x = sorted(rows)\n    for r in rows:\n        g(list(x))",
+        COMPUTES,
+        "repeated_pass",
+        "list() goes through x, the same each time",
+    ),
     ("import pickle\ndef f(x):\n    return pickle.dumps(x)", COMPUTES, "serialisation", "bytes"),
     ("def f(rows):\n    for r in rows:\n        print(r)", COMPUTES, "logging", "print()"),
     (
@@ -163,6 +172,9 @@ SILENT = [
     ("async def f(q):\n    return await q.get()", WAITS, "the event loop waits"),
     ("def f(lock):\n    lock.acquire(blocking=False)", WAITS, "it only tries"),
     ("def f(c):\n    with open(c) as file:\n        g(file)", WAITS, "no lock"),
+    ("def f(self):\n    with self.clock:\n        g()", WAITS, "a clock"),
+    ("def f(self):\n    with self.code_block:\n        g()", WAITS, "a block of code"),
+    ("def f(self):\n    with self.precondition:\n        g()", WAITS, "no condition variable"),
     ("def f(time):\n    time.sleep(1)", WAITS, "not the module"),
     (
         "def f(rows):\n    x = ''\n    while rows:\n        x += 'a'",
@@ -208,6 +220,26 @@ SILENT = [
         "not the same each time",
     ),
     (
+        "def f(x, rows):\n    for r in rows:\n        g(any(x), all(x))",
+        COMPUTES,
+        "they may end at the first",
+    ),
+    (
+        "def f(x):\n    a = sum(x)\n    b = any(x)\n    return [a, b, max(x)]",
+        COMPUTES,
+        "two passes and a look at the first",
+    ),
+    (
+        "def f(it, rows):\n    for r in rows:\n        g(list(it))",
+        COMPUTES,
+        "an iterator is at its end after the first time",
+    ),
+    (
+        "def f(rows):\n    it = iter(rows)\n    for r in rows:\n        g(sorted(it))",
+        COMPUTES,
+        "an iterator is empty after the first time",
+    ),
+    (
         "def f(rows):\n    for r in rows:\n        if r.bad:\n            print(r)\n        g(r)",
         COMPUTES,
         "not in each turn",
@@ -244,6 +276,20 @@ def test_the_most_telling_comes_first_and_there_are_three_at_most(hints):
         """
     )
     assert [hint.kind for hint in found] == ["allocation", "serialisation", "repeated_pass"]
+
+
+@pytest.mark.parametrize("told", ["time.sleep(1)", "q.get(timeout=1)", "subprocess.run(c)"])
+def test_what_surely_waits_is_more_telling_than_a_method_of_that_name(hints, told):
+    (hint,) = hints(
+        f"""
+        import subprocess, time
+        def f(q, c):
+            user = current_user.get()
+            {told}
+        """,
+        WAITS,
+    )
+    assert hint.source == told, "and not a context variable"
 
 
 def test_methods_decorators_and_inner_functions_are_found_by_name_and_line(hints):

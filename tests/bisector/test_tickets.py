@@ -10,17 +10,17 @@ import answers
 import hostile
 import pytest
 from answers import CONTEXT
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_markdown import OURS, RENDER, in_code, outside_code
 
 from bisector.schema import LONGEST_BODY, LONGEST_TITLE
 from bisector.summary import summarize
-from bisector.ticket_body import ENDS
+from bisector.ticket_body import ENDS, MOST_FINGERPRINTS
 from bisector.tickets import plain
 from bisector.wording import visible
 
-MARK = re.compile(r"<!-- speedbump-bisect: ([0-9a-f]{16}) -->")
+MARK = re.compile(r"<!-- speedbump-bisect: ([0-9a-f]{16}(?: [0-9a-f]{16})*) -->")
 
 
 def tickets(answer, context=CONTEXT):
@@ -69,6 +69,24 @@ def test_a_co_critical_group_shares_one_whose_fingerprint_does_not_depend_on_the
     )
     assert only(other_way).targets == [answers.RIGHT, answers.LEFT]
     assert only(other_way).fingerprint == ticket.fingerprint
+
+
+def test_its_first_line_has_the_fingerprints_of_all_in_its_group_its_own_first():
+    summary = summarize(answers.CO_CRITICAL, CONTEXT)
+    (ticket,) = summary.tickets
+    found = MARK.fullmatch(ticket.body_markdown.splitlines()[0])[1].split()
+    assert found[0] == ticket.fingerprint
+    assert sorted(found) == sorted(f.fingerprint for f in summary.sensitive)
+
+
+def test_a_crowd_has_a_ticket_that_fits():
+    names = [f"m{i}:f" for i in range(120)]
+    found = tuple(answers.finding(n, 0.3, with_=names) for n in names)
+    ticket = only(replace(answers.PYTHON_BOUND, sensitive=found))
+    assert len(ticket.body_markdown) <= LONGEST_BODY
+    assert "#### Numbers" in ticket.body_markdown
+    first = ticket.body_markdown.splitlines()[0]
+    assert len(MARK.fullmatch(first)[1].split()) == MOST_FINGERPRINTS
 
 
 def test_groups_and_single_findings_stand_side_by_side():
@@ -137,7 +155,8 @@ class TestHostileNames:
         for target in ticket.targets:
             assert any(visible(target) in text for text in in_code(rendered))
         comments = re.findall(r"<!--.*?-->", rendered)
-        assert comments == [f"<!-- speedbump-bisect: {ticket.fingerprint} -->", ENDS]
+        assert comments == [ticket.body_markdown.splitlines()[0], ENDS]
+        assert MARK.fullmatch(comments[0])[1].startswith(ticket.fingerprint)
         rest = outside_code(rendered)
         assert not re.search(r"[@#<>*_`~$&|\\]|https?:|deadbeef|www|GH-|JIRA-|!\d", rest)
 
@@ -165,12 +184,14 @@ def test_a_title_shows_names_as_they_are_but_for_what_a_tracker_would_read(name,
 
 
 ODD = st.text(st.characters(codec="utf-8"), max_size=40) | st.sampled_from(
-    [*hostile.NAMES, "/close", "x" * 3000, "|" * 5000, "`" * 2000, "a b " * 2000, ENDS, "-", ""]
+    [*hostile.NAMES, "/close", "x" * 3000, "|" * 5000, "`" * 2000, "a b " * 2000, "-", ENDS]
 )
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(ODD, min_size=1, max_size=4, unique=True), ODD, ODD, st.booleans())
+@example(["m:f"], ENDS, f"\n{ENDS}\n", False)
+@example([ENDS, ""], ENDS, ENDS, True)
 def test_whatever_names_are_a_ticket_fits_and_its_frame_is_ours(names, other, command, group):
     found = tuple(
         answers.finding(name, 0.3, with_=[n for n in names if n != name] if group else ())
@@ -186,7 +207,14 @@ def test_whatever_names_are_a_ticket_fits_and_its_frame_is_ours(names, other, co
         warnings=(other,),
     )
     context = replace(
-        CONTEXT, command=(command, other), run_id=other, hints=hostile.hints, tool_version=other
+        CONTEXT,
+        command=(command, other),
+        run_id=other,
+        tool_version=other,
+        hints=lambda function: [
+            *hostile.hints(function),
+            hostile.hints(function)[0].model_copy(update={"text": other, "source": other}),
+        ],
     )
     made = tickets(answer, context)
     assert sum(len(ticket.targets) for ticket in made) == len(names)

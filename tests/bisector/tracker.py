@@ -59,9 +59,12 @@ def answer(verb, words, options, state):
         size, page = (int(options.get(k, [d])[0]) for k, d in (("per-page", 10**6), ("page", 1)))
         print(json.dumps([shown(i) for i in found[(page - 1) * size : page * size]]))
     elif verb == "create" and "title" not in options:
+        if words[0].lower() in map(str.lower, state["labels"]):
+            sys.exit(f"label with name {words[0]!r} already exists")
         state["labels"].append(words[0])
     elif verb == "create":
-        if TOOL == "gh" and not set(options["label"]) <= set(state["labels"]):
+        known = set(map(str.lower, state["labels"]))
+        if TOOL == "gh" and not set(map(str.lower, options["label"])) <= known:
             sys.exit("could not add label: not found")
         number = len(issues) + 1
         new = {"number": number, "title": options["title"][0], "body": text, "open": True}
