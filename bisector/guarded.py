@@ -19,6 +19,9 @@ from strategies.protocol import Cleared, Found, Open, Outcome, Probe, Problem, R
 
 T = TypeVar("T")
 
+MOST_RUNS = 1000
+"""Runs of one set that it may ask for."""
+
 MOST_IN_VAIN = 1000
 """How often a strategy may ask in a row for what takes no run."""
 
@@ -49,6 +52,8 @@ class Guarded:
             self._check_items(probe.items, "asked for")
             if not (math.isfinite(probe.least) and probe.least >= 0.0):
                 raise self.failed(f"asked whether a gain is {probe.least}")
+            if not 0 <= probe.runs <= MOST_RUNS:
+                raise self.failed(f"asked for {probe.runs} runs of one set")
         return probes
 
     @property
@@ -127,7 +132,8 @@ class Guarded:
     def _bounded(self, cleared: Cleared) -> Cleared:
         """With the least bound that was measured of a set with all of these in it: what is said of
         them is that."""
-        of_sets = (o.hi for o in self._told if o.probe.items >= cleared.items)
+        judged = (o for o in self._told if not o.probe.runs)
+        of_sets = (o.hi for o in judged if o.probe.items >= cleared.items)
         return replace(cleared, hi=min(of_sets, default=math.inf))
 
     def _check_items(self, items: Iterable[str], did: str) -> None:

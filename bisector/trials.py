@@ -31,9 +31,6 @@ TOLD_APART = 0.35
 """Standard error, relative to what a straight line predicts, at which half of that is told from
 nothing (wrongly once in 13 times, which is why the certificate looks again)."""
 
-CERTAINLY_APART = 0.2
-"""The same for the certificate: wrongly once in 160 times, on top of the search's once in 13."""
-
 LEAK = 0.2
 """Critical fraction of hidden code that is still put down to waits that are sometimes too short
 for their delay, and to the cost of watching."""

@@ -180,32 +180,32 @@ class BestFirstBisection(TaskStrategy):
 
     def _locate(self, names: tuple[str, ...], known: Outcome, least: float) -> Step:
         """Find the few items that do all that these do; False where there seem to be none."""
-        se = known.se or 0.25 * (known.hi - known.lo)
         noise = self.problem.noise
+        se = known.se or noise or 0.25 * (known.hi - known.lo)
         at = Whereabouts(names, known.gain, se, noise, self.mass, self._halves, self.seed)
         asked: Counter[frozenset[str]] = Counter()
         patience = PATIENCE * math.log2(len(names))
         misses = 0
-        while at.strain < STRAINED and patience > 0:
+        while at.possible and at.strain < STRAINED and patience > 0:
             places, likely = at.likeliest
             if likely >= LIKELY and all(len(place) == 1 for place, _ in places):
                 shown = yield from self._verify(names, places, least)
                 if not (missed := [o.probe.items for o in shown if o.judgement != "sensitive"]):
                     return True
                 misses += 1
-                if misses > MOST_MISSES:
-                    self._adds_up = False
-                    return False
+                if misses > MOST_MISSES or any(o.judgement == "unresolved" for o in shown):
+                    break
                 for items in missed:
                     at.rule_out(min(items))
                 continue
             sets = at.next(max(1, BATCH // (self.branches + 1)))
             if not sets:
-                return False
+                break
             asked.update(sets)
             outcomes = yield tuple(Probe(items, least, runs=asked[items]) for items in sets)
             patience -= len(outcomes)
             at.learn(outcomes)
+        self._adds_up &= at.strain >= STRAINED  # there may be more of them: fewer in a half
         return False
 
     def _verify(
@@ -361,7 +361,8 @@ class BestFirstBisection(TaskStrategy):
         gain = whole.gain - part.gain
         lo = gain - math.hypot(whole.gain - whole.lo, part.hi - part.gain)
         hi = gain + math.hypot(whole.hi - whole.gain, part.gain - part.lo)
-        return Outcome(Probe(frozenset(rest)), "sensitive", gain, lo, hi)
+        se = math.hypot(whole.se or self.problem.noise, part.se)
+        return Outcome(Probe(frozenset(rest)), "sensitive", gain, lo, hi, se=se)
 
     def _halves(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Cut where the masses balance within 2:1 and the tree says least belongs together."""

@@ -58,6 +58,10 @@ CONFUSED, WORTH = 0.02, 0.92
 """Share of the pairs of hypotheses that may be left confused; what share of those that are one more
 run has to leave at most."""
 
+EXACT = 9
+"""Decimals by which things are compared: hypotheses that are alike tie, and the last bit must not
+break a tie, or an investigation could not be resumed on another machine."""
+
 DRAWN = 160
 """Hypotheses that pairs are made of."""
 
@@ -105,13 +109,19 @@ class Whereabouts:
         self._rows: dict[frozenset[str], int] = {}
         self._ruled_out: set[str] = set()
         self._hypotheses: Bits = np.ones((1, 1), dtype=bool)
+        self.possible = True
+        """Whether there is a hypothesis left."""
         self._weigh()
+
+    @property
+    def _best(self) -> int:
+        return int(np.argmax(np.round(self._weights, EXACT)))
 
     @property
     def likeliest(self) -> tuple[list[tuple[Names, float]], float]:
         """The places of the likeliest hypothesis, each with what it does, and how likely it is that
         all of them are places of such items."""
-        index = int(np.argmax(self._weights))
+        index = self._best
         best = self._hypotheses[index]
         sure = float(self._weights[self._hypotheses[:, best].all(axis=1)].sum())
         return [(self._places[i], float(self._gains[index, i])) for i in np.nonzero(best)[0]], sure
@@ -123,10 +133,12 @@ class Whereabouts:
         seen = len(self._seen)
         if not seen:
             return 0.0
-        best = int(np.argmax(self._weights))
+        gains = self._gains[self._best]
         scale = np.hypot(self._seen[:, 1], LEFT * self._gain)
-        residual = (self._seen[:, 0] - self._slowed @ self._gains[best]) / scale
-        return (float(-_log_t(residual).sum()) - USUAL[0] * seen) / (USUAL[1] * math.sqrt(seen))
+        residual = (self._seen[:, 0] - np.einsum("rp,p->r", self._slowed, gains)) / scale
+        whole = (float(gains.sum()) - self._gain) / self._se
+        cost = float(-_log_t(residual).sum()) + 0.5 * whole**2
+        return (cost - USUAL[0] * (seen + 1)) / (USUAL[1] * math.sqrt(seen + 1))
 
     def next(self, runs: int) -> list[frozenset[str]]:
         """What to slow in the next so many runs; fewer where they tell as much."""
@@ -142,7 +154,7 @@ class Whereabouts:
         confused = np.ones(len(told_apart))
         while len(sets) < runs and confused.sum() > CONFUSED * len(confused):
             left = np.einsum("p,pc->c", confused, told_apart)
-            best = int(np.argmin(left))
+            best = int(np.argmin(np.round(left, 6)))
             if sets and left[best] > WORTH * confused.sum():
                 break
             confused = confused * told_apart[:, best]
@@ -153,7 +165,8 @@ class Whereabouts:
     def _told_apart(self, candidates: Bits) -> Numbers:
         """How well a run of each candidate would leave two hypotheses confused, for pairs of them
         drawn by how likely they are: Bhattacharyya's coefficient, which bounds the error."""
-        drawn = np.searchsorted(np.cumsum(self._weights), (np.arange(DRAWN) + 0.5) / DRAWN)
+        up_to = np.round(np.cumsum(self._weights), EXACT)
+        drawn = np.searchsorted(up_to, (np.arange(DRAWN) + 0.5) / DRAWN)
         drawn = np.minimum(drawn, len(self._weights) - 1)
         first, second = np.triu_indices(DRAWN, 1)
         first, second = drawn[first], drawn[second]
@@ -186,9 +199,10 @@ class Whereabouts:
 
     def _weigh(self) -> None:
         """How likely each is, and what its places do; drops those that are not."""
-        logs, gains = self._fit()
+        logs, gains = (np.round(found, EXACT) for found in self._fit())
         most = float(np.max(logs))
-        if most == -math.inf:
+        self.possible = most > -math.inf
+        if not self.possible:
             self._weights, self._gains = np.full(len(logs), 1.0 / len(logs)), gains
             return
         kept = np.argsort(-logs, kind="stable")[:HYPOTHESES]
@@ -237,14 +251,14 @@ class Whereabouts:
             likely = self._likely()
             sizes = np.array([len(place) for place in self._places])
             worth = np.where(sizes > 1, likely * np.log2(np.maximum(sizes, 2)), 0.0)
-            index = int(np.argmax(worth))
+            index = int(np.argmax(np.round(worth, EXACT)))
             if worth[index] <= NEGLIGIBLE or self._would_lose(index) > LOST:
                 return
             self._cut(index)
 
     def _likely(self) -> Numbers:
-        """How likely each place is to hold an item. Not by BLAS, here and elsewhere: its threads
-        would keep processors busy that the benchmark needs."""
+        """How likely each place is to hold an item. Large products are not left to BLAS, whose
+        threads would keep processors busy that the benchmark needs."""
         likely: Numbers = np.einsum("h,hp->p", self._weights, self._hypotheses)
         return likely
 
@@ -257,7 +271,8 @@ class Whereabouts:
 
     def _cut(self, index: int) -> None:
         place = self._places[index]
-        self._places[index : index + 1] = parts = self._halve(place)
+        parts = sorted(self._halve(place), key=lambda part: place.index(part[0]))
+        self._places[index : index + 1] = parts
         self._masses = np.insert(self._masses, index, 0.0)
         self._masses[index : index + 2] = [self._mass(part) for part in parts]
         self._slowed = np.insert(self._slowed, index, self._slowed[:, index], axis=1)
@@ -275,7 +290,7 @@ class Whereabouts:
         made = []
         if len(active):
             along = np.cumsum(likely[active]) - 0.5 * likely[active]
-            along /= likely[active].sum()
+            along = np.round(along / likely[active].sum(), EXACT)
             for digit in range(1, 7):
                 made.append(np.floor(along * 2**digit).astype(int) % 2 == 0)
             made += [

@@ -95,12 +95,23 @@ def test_an_item_that_was_ruled_out_is_not_named_again() -> None:
     assert [place for place, _ in at.likeliest[0]] == [("b",)]
 
 
-def test_where_all_are_ruled_out_there_is_nothing_more_to_ask() -> None:
+def test_where_all_are_ruled_out_nothing_is_possible() -> None:
     at = whereabouts(("a", "b"), 1, 0.03)
     at.next(8)
+    assert at.possible
     for name in ("a", "b"):
         at.rule_out(name)
-    assert all(at.next(8))
+    assert not at.possible
+
+
+def test_a_set_that_was_run_again_counts_once() -> None:
+    at = whereabouts(("a", "b", "c", "d"), 1, 0.2)
+    (first, *_) = at.next(1)
+    seen = Outcome(Probe(first, runs=1), "unresolved", 0.2, 0, 0, "", 0.2)
+    at.learn([seen])
+    once = at.likeliest
+    at.learn([seen])
+    assert at.likeliest == once
 
 
 def test_a_run_that_gave_nothing_tells_nothing() -> None:
