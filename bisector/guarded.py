@@ -37,7 +37,10 @@ class Guarded:
         self._name = name
         self._items = frozenset(item.name for item in problem.items)
         self._told: list[Outcome] = []
-        self._strategy = self._call("could not begin", make)
+        strategy = self._strategy = self._call("could not begin", make)
+        self._deciding: Deciding | None = self._call(
+            "could not begin", lambda: strategy if isinstance(strategy, Deciding) else None
+        )
 
     def ask(self) -> tuple[Probe, ...]:
         """See `Strategy.ask`.
@@ -104,10 +107,6 @@ class Guarded:
         outside = self._deciding
         if outside is not None:
             self._call("could not take a decision", lambda: outside.decide(decision))
-
-    @property
-    def _deciding(self) -> Deciding | None:
-        return self._strategy if isinstance(self._strategy, Deciding) else None
 
     def result(self) -> Result:
         """See `Strategy.result`.

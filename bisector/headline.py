@@ -22,6 +22,9 @@ from bisector.wording import (
     visible,
 )
 
+LITTLE = 0.05
+"""What may be called no bottleneck, however little was asked about."""
+
 
 def headline(summary: Summary) -> str:
     """The headline of ``summary`` (whose own ``headline`` is ignored)."""
@@ -128,7 +131,13 @@ def _insensitive(summary: Summary) -> str:
     unit, what = unit_noun(summary.benchmark.metric), spoken(summary.benchmark.metric)
     root = summary.root
     slack = root.slack_ns_per_unit if root else None
-    if slack is not None and slack > 0:
+    most = summary.certificate.complete.complement_gain_upper95
+    if most is not None and most > LITTLE:
+        text = (
+            f"Making all Python free could gain at most {at_most(most)}; whether it gains less was "
+            "not asked."
+        )
+    elif slack is not None and slack > 0:
         text = (
             f"Python is not the bottleneck: it could be {duration_ns(slack)} per {unit} slower "
             f"before {what.noun} {what.falls}."
@@ -136,8 +145,7 @@ def _insensitive(summary: Summary) -> str:
     else:
         effect = f"slowing all of it does not {what.lower} {what.noun}"
         text = f"Python is not the bottleneck: {effect}."
-    most = summary.certificate.complete.complement_gain_upper95
-    if most is not None:
+    if most is not None and most <= LITTLE:
         text += f" Making all of it free would gain at most {at_most(most)}."
     if summary.unresolved:
         n = sum(u.functions for u in summary.unresolved)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import time
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -32,6 +33,16 @@ def settings_of(path: Path) -> Settings:
     """
     with Journal.open(run_at(path) / JOURNAL, read_only=True) as journal:
         return Settings(**journal.description()["settings"])
+
+
+def began_at(path: Path) -> datetime:
+    """When a run began.
+
+    Raises:
+        RunDirectoryError: the directory holds no usable journal.
+    """
+    with Journal.open(run_at(path) / JOURNAL, read_only=True) as journal:
+        return datetime.fromisoformat(journal.description()["started_at"])
 
 
 def recall(path: Path) -> Summary:

@@ -363,6 +363,8 @@ class Session:
         answer = replace(answer, warnings=tuple(warnings))
         if self.engine.ask() is None:
             return answer
+        if answer.verdict != "inconclusive":  # what is still measured adds to it
+            return replace(answer, stop_reason="certified")
         if self.undecided is not None:
             notes = (self.undecided, *answer.certificate.notes)
             certificate = replace(answer.certificate, notes=notes)

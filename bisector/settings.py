@@ -115,6 +115,11 @@ def read_settings(
     return settings
 
 
+def field_of(option: str) -> str:
+    """The field of `Settings` that an option sets."""
+    return _READERS[option][0]
+
+
 def _what_is_run(
     benchmark: str | os.PathLike[str] | None, rest: Sequence[str] | None
 ) -> dict[str, Any]:

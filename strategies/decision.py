@@ -15,6 +15,9 @@ from strategies.protocol import Strategy
 
 Kind = Literal["probe", "done", "delegate"]
 
+MOST_SETS = 32
+"""Sets of one decision."""
+
 
 @dataclass(frozen=True, slots=True)
 class Decision:

@@ -12,12 +12,9 @@ which a narrower one was found nothing more is known, and it stays open too.
 from __future__ import annotations
 
 from strategies.bisect import BestFirstBisection
-from strategies.decision import Decision
+from strategies.decision import MOST_SETS, Decision
 from strategies.protocol import Cleared, Found, Open, Outcome, Probe, Problem, Result
 from strategies.tasks import BATCH
-
-MOST_SETS = 32
-"""Sets of one decision."""
 
 
 class External:
@@ -72,7 +69,7 @@ class External:
             return "nothing was named to probe"
         if all(items in self._told for items in sets):
             known = "; ".join(_said(self._told[items]) for items in sets[:3])
-            return f"that was judged already ({known}); probe something else, or say done"
+            return f"that was judged already ({known}); probe something else, or look no further"
         return None
 
     def decide(self, decision: Decision) -> None:

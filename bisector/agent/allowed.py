@@ -17,28 +17,26 @@ from typing import Any
 from bisector.deciding.matching import NoItems, check
 from bisector.errors import UsageError
 from bisector.quantities import format_time
-from bisector.settings import Settings, read_settings
+from bisector.settings import Settings, field_of, read_settings
 from bisector.workload import Workload
 
 NAMED = re.compile(r"([A-Za-z0-9][A-Za-z0-9_.-]{0,63})=(.*)", re.DOTALL)
 
-AGENTS_OPTIONS = frozenset(
-    [
-        "budget",
-        "threshold",
-        "min_gain",
-        "confidence",
-        "include",
-        "exclude",
-        "dose",
-        "mode",
-        "seed",
-        "strategy",
-        "native",
-        "lines",
-    ]
+AGENTS_OPTIONS = (
+    "budget",
+    "threshold",
+    "min_gain",
+    "confidence",
+    "include",
+    "exclude",
+    "dose",
+    "mode",
+    "seed",
+    "strategy",
+    "native",
+    "lines",
 )
-"""The options that are left to the agent."""
+"""The options that are left to the agent, each within what the user allows."""
 
 USUAL_BUDGET_S = 600.0
 MOST_ARGUMENTS, LONGEST_ARGUMENT = 50, 1000
@@ -81,7 +79,8 @@ class Allowed:
         if benchmark is None:
             known = ", ".join(self.benchmarks)
             raise UsageError(f"there is no benchmark {name[:64]!r} here; there are {known}")
-        if forbidden := sorted({k for k, v in given.items() if v is not None} - AGENTS_OPTIONS):
+        wanted = {k: v for k, v in given.items() if v is not None and v != []}
+        if forbidden := sorted(wanted.keys() - set(AGENTS_OPTIONS)):
             raise UsageError(f"{forbidden[0]!r} is not for an agent to set")
         if arguments and not self.arguments:
             raise UsageError("arguments are not allowed here (--allow-arguments is the user's)")
@@ -92,37 +91,45 @@ class Allowed:
             except NoItems as error:
                 raise UsageError(f"{option}: {error}") from None
         words = (*benchmark.words, *arguments)
-        wanted = {**self.options, **{k: v for k, v in given.items() if v is not None and v != []}}
-        wanted.setdefault("budget", format_time(min(USUAL_BUDGET_S, self.most_budget_s)))
-        settings = read_settings(benchmark.script, words, {**wanted, "output": str(output)})
-        if settings.budget_s > self.most_budget_s:
-            raise UsageError(
-                f"budget: {given.get('budget')!r} is more than the user allows, "
-                f"{format_time(self.most_budget_s)}"
-            )
+        budget = format_time(min(USUAL_BUDGET_S, self.most_budget_s))
+        usual = {"budget": budget, **self.options, "output": str(output)}
+        users = read_settings(benchmark.script, words, usual)
+        if not wanted:
+            return users
+        settings = read_settings(benchmark.script, words, {**usual, **wanted})
+        if (why := self._objection(settings, users)) is not None:
+            raise UsageError(why)
         return settings
+
+    def _objection(self, settings: Settings, users: Settings) -> str | None:
+        """Why an agent may not have set that, where ``users`` is what the user did."""
+        if not settings.budget_s <= self.most_budget_s:  # so that what is no number is not either
+            most = format_time(self.most_budget_s)
+            return f"budget: {format_time(settings.budget_s)} is more than the user allows, {most}"
+        stricter = "an agent may only be stricter; give at"
+        if not settings.min_gain <= users.min_gain:
+            return f"min_gain: {stricter} most {100 * users.min_gain:g}%"
+        if not settings.confidence >= users.confidence:
+            return f"confidence: {stricter} least {100 * users.confidence:g}%"
+        return None
 
     def benchmark_of(self, settings: Settings) -> str | None:
         """The benchmark that a run with these settings is of; None where it could not have been
         begun here."""
-        if settings.budget_s > self.most_budget_s:
-            return None
         for name, benchmark in self.benchmarks.items():
             began = settings.args if benchmark.script is not None else settings.command
             arguments = began[len(benchmark.words) :]
             if arguments and not self.arguments:
                 continue
             ours = self.settings(name, {}, arguments, Path(settings.output or "."))
-            if all(getattr(ours, field) == getattr(settings, field) for field in _USERS_FIELDS):
+            if self._objection(settings, ours) is None and all(
+                getattr(ours, field) == getattr(settings, field) for field in _USERS_FIELDS
+            ):
                 return name
         return None
 
 
-_USERS_FIELDS = sorted(
-    set(Settings.model_fields)
-    - {"budget_s", "min_gain", "output", "threshold", "confidence", "include", "exclude", "dose"}
-    - {"mode", "seed", "strategy", "native", "lines"}
-)
+_USERS_FIELDS = set(Settings.model_fields).difference(["output"], map(field_of, AGENTS_OPTIONS))
 """Fields of settings that only the user sets; `decider` is one, and is never set here."""
 
 

@@ -14,22 +14,17 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from bisector.agent.telling import Teller
 from bisector.deciding.decider import Conversation, NoDecision
-from bisector.deciding.pipe import LONGEST_LINE
-from bisector.deciding.question import Objection, Question
 from bisector.deciding.wire import Message, written
 from bisector.errors import Interrupted, SpeedbumpError
-from bisector.schema import Summary
 from bisector.session import begin, resume
 from bisector.settings import Settings
 from bisector.summary import exit_code
-from strategies.decision import Decision
 
 PATIENCE_S = 1800.0
 """Silence of an agent after which the investigation stops, to be resumed."""
@@ -83,59 +78,27 @@ class Wire:
 
     def _listen(self) -> None:
         main = threading.main_thread().ident or 0
-        while line := self._reader.readline(LONGEST_LINE):
-            if line.strip() == STOP:
-                break
+        while line := self._reader.readline():
             self._lines.put(line)
         signal.pthread_kill(main, signal.SIGTERM)
 
 
-STOP = b'{"type": "stop"}'
-"""The line that ends an investigation."""
-
-
-class Agent:
-    """Implements `bisector.deciding.decider.Decider` with whoever calls the server's tools."""
-
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
-        self._conversation = Conversation(wire, PATIENCE_S, remedy="")
-
-    def remember(self, question: Question, decision: Decision) -> None:
-        """See `Decider.remember`."""
-        self._conversation.remember(question, decision)
-
-    def decide(
-        self, question: Question, objection: Objection, idle: Callable[[], None]
-    ) -> Decision:
-        """See `Decider.decide`."""
-        return self._conversation.decide(question, objection, idle)
-
-    def interrupt(self) -> None:
-        """See `Decider.interrupt`."""
-        self._wire.interrupt()
-
-    def end(self, summary: Summary) -> None:
-        """See `Decider.end`; the last word is said by `main`."""
-
-    def close(self) -> None:
-        """See `Decider.close`."""
-
-
 def main() -> int:
     """Serve one investigation; returns its exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     wire = Wire(os.dup(0), os.dup(1))
     os.dup2(2, 1)  # what prints by accident does not reach the wire
     nothing = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    order = wire.first()
-    if order is None:
-        return 0
-    agent, teller = Agent(wire), Teller(wire.send)
+    agent = Conversation(wire, PATIENCE_S, remedy="", tries=sys.maxsize)
+    teller = Teller(wire.send)
     listeners = (teller.handle,)
-    code, sentence = 1, ""
+    code, sentence, summary = 1, "", None
     try:
+        order = wire.first()
+        if order is None:
+            return 0
         if "resume" in order:
             summary = resume(Path(order["resume"]), listeners, agent, teller.look)
         else:
@@ -146,7 +109,8 @@ def main() -> int:
         code, sentence = error.exit_code, str(error)
     except (KeyboardInterrupt, NoDecision) as error:
         code, sentence = 130, str(error) or "stopped"
-    teller.end(code, sentence)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    teller.end(code, sentence, summary)
     return code
 
 

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
-from bisector.agent.reading import shown
+from bisector.agent.reading import said, shown
 from bisector.agent.running import Running
 from bisector.agent.shapes import Probed
 from bisector.agent.standing import MOST_NAMES, outcomes, state, waited
@@ -73,15 +73,14 @@ async def _decide(
             running, ctx, seconds, lambda: running.waits or running.is_over or _is_tested(running)
         )
         if running.error is not None:
-            over = "; the run has ended with that, resume goes on" if running.is_over else ""
-            raise UsageError(running.error + over)
+            raise UsageError(said(running.error))
         new = running.outcomes[before if running.problem is problem else 0 :]
         return Probed(
             run=running.id,
             state=state(running),
             outcomes=outcomes(new),
             unconfirmed=[shown(claim, MOST_NAMES) for claim in running.unconfirmed],
-            note=_note(running, came, running.problem is not problem),
+            note=_note(running, came, running.problem is not problem, decision["type"]),
         )
 
 
@@ -110,14 +109,18 @@ def _is_tested(running: Running) -> bool:
     return running.progress.get("phase") in ("sweep", "certificate")
 
 
-def _note(running: Running, came: bool, is_new: bool) -> str:
+def _note(running: Running, came: bool, is_new: bool, decided: str) -> str:
     if running.is_over:
-        sentence = visible((running.ended or {}).get("sentence", ""))
-        return f"it has ended: {sentence}"
+        return f"it has ended: {said((running.ended or {}).get('sentence', ''))}"
     if not came:
         return "still measuring; wait tells when it waits for the next decision"
     if is_new and running.waits:
         return "fresh runs show that something else matters as well: a new search, with new items"
+    if running.waits and decided == "done":
+        return (
+            "some claims were not confirmed (unconfirmed names them, the outcomes of status show "
+            "why); look elsewhere, or conclude: concluding again leaves them out"
+        )
     if running.waits:
         return "it waits for the next decision"
     return "the search is over; fresh runs put what it found to the test: wait until it has ended"

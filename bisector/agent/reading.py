@@ -6,23 +6,22 @@ file: of a function that the run has seen, and nothing beyond that function.
 
 from __future__ import annotations
 
-import inspect
-import tokenize
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import islice
 from pathlib import Path
 
+from bisector.agent.allowed import AGENTS_OPTIONS
 from bisector.agent.shapes import Branch, Branches, Source, Text, Verdict, Verdicts
 from bisector.census import Census, Judgement, Member
 from bisector.discovery import Function
+from bisector.hints.source import Sources
 from bisector.schema import Summary
 from bisector.tree import ROOT, Tree
 from bisector.wording import visible
-
-MOST_BYTES = 2_000_000
-"""Of a source file."""
 
 MOST_TEXT = 30_000
 """Characters of a report that are told at once."""
@@ -40,6 +39,7 @@ class Facts:
     members: Sequence[Member]
     judgements: Sequence[Judgement]
     time_per_unit_s: float | None
+    began: datetime
     summary: Summary | None = None
     headline: str = ""
     cwd: str = ""
@@ -88,7 +88,7 @@ def verdicts(facts: Facts, offset: int, limit: int) -> Verdicts:
             verdict=each.verdict,
             gain=each.estimated_gain,
             gain_upper95=each.gain_upper95,
-            reason=visible(each.reason),
+            reason=said(each.reason) if each.verdict != "sensitive" else "",
         )
         for each in facts.judgements
     ]
@@ -97,11 +97,11 @@ def verdicts(facts: Facts, offset: int, limit: int) -> Verdicts:
     return Verdicts(
         run=facts.run,
         certified=summary is not None and summary.stop_reason == "certified",
-        headline=visible(facts.headline),
+        headline=said(facts.headline),
         verdicts=rows[offset : offset + limit],
         total=len(rows),
         next_offset=offset + limit if offset + limit < len(rows) else None,
-        notes=[visible(note) for note in facts.notes],
+        notes=[said(note) for note in facts.notes],
     )
 
 
@@ -114,19 +114,14 @@ def source(facts: Facts, target: str, most: int) -> Source:
     member = next((m for m in facts.members if target in (m.target, visible(m.target))), None)
     if member is None:
         raise NothingToRead(f"the run has seen no function {target[:200]!r}; tree names those")
-    path = Path(facts.cwd, member.file)
-    if not member.file or member.line < 1 or not path.is_file():
+    if not member.file or member.line < 1:
         raise NothingToRead(f"{target[:200]!r} has no source file")
-    if path.stat().st_size > MOST_BYTES:
-        raise NothingToRead(f"the file of {target[:200]!r} is too large to be read")
-    try:
-        with tokenize.open(path) as file:
-            lines = file.readlines()
-    except (OSError, SyntaxError, UnicodeDecodeError):
-        raise NothingToRead(f"the file of {target[:200]!r} cannot be read as Python") from None
-    block = _block(lines[member.line - 1 :], member.kind)
+    block = Sources(facts.began, Path(facts.cwd)).lines(_function(member))
     if not block:
-        raise NothingToRead(f"the file of {target[:200]!r} has changed: it has no such line")
+        raise NothingToRead(
+            f"the file of {target[:200]!r} is not there or no longer what was measured: it was "
+            "changed since, or has no such function at that line"
+        )
     return Source(
         target=visible(member.target),
         file=visible(member.file),
@@ -169,21 +164,22 @@ def _branch(
 
 
 def _function(member: Member) -> Function:
-    return Function(member.target, member.file, member.line, 0.0, 0.0, 0.0, 0.0)
-
-
-def _block(lines: Sequence[str], kind: str) -> list[str]:
-    """The lines of the function that begins here; one where that cannot be told."""
-    if kind == "line" or not lines:
-        return list(islice(lines, 1))
-    try:
-        return list(inspect.getblock(lines))
-    except (SyntaxError, tokenize.TokenError, IndexError):
-        return list(islice(lines, 1))
+    zeros = 0.0, 0.0, 0.0, 0.0
+    return Function(member.target, member.file, member.line, *zeros, kind=member.kind)
 
 
 def _plain(line: str) -> str:
     return "\t".join(visible(part) for part in line.rstrip("\r\n").split("\t"))
+
+
+_OPTION = re.compile(rf"--({'|'.join(o.replace('_', '-') for o in AGENTS_OPTIONS)})\b(?!-)")
+_RESUME = re.compile(r"`speedbump-bisect resume [^`]*`")
+
+
+def said(text: str) -> str:
+    """A sentence that was written for the command line, in the words of the tools."""
+    text = _RESUME.sub("resume", visible(text))
+    return _OPTION.sub(lambda found: found[1].replace("-", "_"), text)
 
 
 def shown(names: Iterable[str], most: int) -> list[str]:

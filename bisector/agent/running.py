@@ -13,9 +13,11 @@ import sys
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bisector.run_directory import JOURNAL
 from bisector.settings import Settings
 
 CHILD = (sys.executable, "-P", "-m", "bisector.agent.child")
@@ -38,6 +40,8 @@ class Running:
     path: Path
     benchmark: str
     settings: Settings
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+    """When it was begun, before it was taken up again."""
     progress: dict[str, Any] = field(default_factory=dict)
     problem: dict[str, Any] | None = None
     outcomes: list[dict[str, Any]] = field(default_factory=list)
@@ -74,14 +78,10 @@ class Running:
         """Whether the process has ended."""
         return self.ended is not None
 
-    async def change(self, timeout_s: float) -> bool:
-        """Wait for something to be told; False where nothing was by then."""
-        changed = self._changed
-        try:
-            await asyncio.wait_for(changed.wait(), timeout_s)
-        except TimeoutError:
-            return False
-        return True
+    async def change(self, timeout_s: float) -> None:
+        """Wait for something to be told, so long at most."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), timeout_s)
 
     async def answer(self, decision: Mapping[str, Any]) -> None:
         """Give a decision that it waits for."""
@@ -120,7 +120,8 @@ class Running:
         code = await process.wait()
         if self.ended is None:
             said = f"its process ended (exit code {code}) before it could say what it found"
-            self.ended = {"exit_code": 1, "sentence": f"{said}; resume goes on"}
+            more = "; resume goes on" if (self.path / JOURNAL).is_file() else ""
+            self.ended = {"exit_code": 1, "sentence": said + more}
         self.waits = False
         self._wake()
 
@@ -149,6 +150,6 @@ class Running:
             case "census":
                 self.members = message["members"]
             case "known":
-                self.known = message
+                self.known |= message
             case "ended":
                 self.ended = message

@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from bisector.agent.allowed import Allowed
-from bisector.agent.reading import Facts
+from bisector.agent.reading import Facts, said
 from bisector.agent.running import Running
 from bisector.agent.shapes import RunPart
 from bisector.census import Judgement, Member
 from bisector.context import new_run_id
 from bisector.errors import SpeedbumpError, UsageError
 from bisector.evidence import Evidence
-from bisector.recall import evidence_of, recall, settings_of
+from bisector.recall import began_at, evidence_of, recall, settings_of
 from bisector.run_directory import JOURNAL, is_in_use
 from bisector.schema import Summary
-from bisector.wording import visible
 
 ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
 
@@ -74,7 +73,8 @@ class Runs:
                     f"{run} ran something else than what is allowed here, or with a larger budget; "
                     "the user can resume it"
                 )
-            running = Running(run, path, benchmark, settings)
+            began = await asyncio.to_thread(began_at, path)
+            running = Running(run, path, benchmark, settings, began)
             await running.start({"resume": str(path)})
             self.current = running
         return running
@@ -134,6 +134,7 @@ class Runs:
                 [Member(**each) for each in running.members],
                 [Judgement(**each) for each in known.get("judgements", ())],
                 known.get("time_per_unit_s"),
+                running.began,
                 headline="still going on: nothing is certified",
                 cwd=running.settings.cwd,
                 notes=list(running.warnings),
@@ -145,6 +146,7 @@ class Runs:
             census.members if census else [],
             census.judgements if census else [],
             summary.baseline.time_per_unit_s if summary.baseline else None,
+            summary.started_at,
             summary,
             summary.headline,
             settings_of(self.path(run)).cwd,
@@ -171,7 +173,7 @@ class Runs:
                 RunPart(
                     run=path.name,
                     state="ended" if ended else "interrupted",
-                    headline=visible(told.headline) if told else "",
+                    headline=said(told.headline) if told else "",
                 )
             )
         return rows

@@ -11,11 +11,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import wraps
-from typing import Annotated, Literal, NoReturn, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, NoReturn, ParamSpec, TypeVar
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ResourceError, ToolError
-from mcp_types import ToolAnnotations
+from mcp_types import CallToolResult, InputRequiredResult, ToolAnnotations
 from pydantic import Field
 
 from bisector import __version__
@@ -40,6 +40,7 @@ from bisector.agent.standing import standing, waited
 from bisector.errors import SpeedbumpError, UsageError
 from bisector.reporting.formats import rendered
 from bisector.wording import visible
+from strategies.decision import MOST_SETS
 from strategies.registry import names
 
 P = ParamSpec("P")
@@ -47,9 +48,9 @@ T = TypeVar("T")
 
 Short = Annotated[str, Field(max_length=64)]
 Name = Annotated[str, Field(max_length=1000)]
-Pattern = Annotated[str, Field(min_length=1, max_length=1000)]
+Pattern = Annotated[str, Field(min_length=1, max_length=500)]
 Patterns = Annotated[list[Pattern], Field(max_length=200)]
-Sets = Annotated[list[Patterns], Field(min_length=1, max_length=16)]
+Sets = Annotated[list[Patterns], Field(min_length=1, max_length=MOST_SETS)]
 RunId = Annotated[str, Field(max_length=80, description="the run's id, as start told it")]
 Offset = Annotated[int, Field(ge=0, le=10**9)]
 Seconds = Annotated[float, Field(gt=0, le=600, allow_inf_nan=False)]
@@ -66,9 +67,25 @@ def telling(call: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await call(*args, **kwargs)
         except (SpeedbumpError, NothingToRead) as error:
-            raise ToolError(str(error)) from None
+            raise ToolError(reading.said(str(error))) from None
 
     return told
+
+
+class Strict(MCPServer[Runs]):
+    """Refuses arguments that a tool does not have, which would be ignored: a budget that is
+    misspelt began a run with another."""
+
+    async def call_tool(
+        self, name: str, arguments: dict[str, Any], context: Context[Runs, Any] | None = None
+    ) -> CallToolResult | InputRequiredResult:
+        """See `MCPServer.call_tool`."""
+        for tool in await self.list_tools():
+            known = tool.input_schema.get("properties", {})
+            if tool.name == name and (unknown := sorted(arguments.keys() - known.keys())):
+                there = f"there are {', '.join(known)}" if known else "there are none"
+                raise ToolError(f"there is no argument {unknown[0][:64]!r}; {there}")
+        return await super().call_tool(name, arguments, context)
 
 
 def server(allowed: Allowed) -> MCPServer[Runs]:
@@ -82,7 +99,7 @@ def server(allowed: Allowed) -> MCPServer[Runs]:
         finally:
             await runs.close()
 
-    made = MCPServer(
+    made = Strict(
         "speedbump-bisect",
         title="speedbump-bisect",
         instructions=INSTRUCTIONS,
@@ -125,9 +142,11 @@ def _add_running(made: MCPServer[Runs], runs: Runs) -> None:
             Short | None, Field(description="smallest share of the whole gain worth a line: 5%")
         ] = None,
         min_gain: Annotated[
-            Short | None, Field(description="less than this in all is insensitive: 1%")
+            Short | None, Field(description="less than this in all is insensitive: 1% or less")
         ] = None,
-        confidence: Annotated[Short | None, Field(description="of the whole set: 95%")] = None,
+        confidence: Annotated[
+            Short | None, Field(description="of the whole set: 95% or more")
+        ] = None,
         dose: Annotated[Short | None, Field(description="how much slower: auto or 25%")] = None,
         mode: Annotated[Short | None, Field(description="auto, live or runs")] = None,
         seed: Annotated[int | None, Field(ge=0, lt=2**63)] = None,
@@ -209,7 +228,7 @@ def _add_deciding(made: MCPServer[Runs], runs: Runs) -> None:
     async def conclude_(
         ctx: Context[Runs, object],
         run: RunId,
-        claims: Annotated[list[Patterns], Field(max_length=16)] | None = None,
+        claims: Annotated[list[Patterns], Field(max_length=MOST_SETS)] | None = None,
         seconds: Seconds = 45.0,
     ) -> Probed:
         """End your search. Claims are sets that you believe matter, each as a whole; without

@@ -65,9 +65,10 @@ class Status(BaseModel):
     left_s: Number
     gain: Estimate | None = Field(description="what all Python could gain at most, so far")
     suspects: list[Outcome] = Field(description="sets that were judged sensitive, not certified")
+    outcomes: list[Outcome] = Field(description="the latest probes, whatever they showed")
     items: list[str] = Field(description="what may be probed, by own time, the first of them")
     items_count: int
-    unconfirmed: list[list[str]] = Field(description="claims that the measurements deny")
+    unconfirmed: list[list[str]] = Field(description="claims that the measurements do not confirm")
     warnings: list[str]
     exit_code: int | None = None
     headline: str = Field(description="the answer, once it has ended")

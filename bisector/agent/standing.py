@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Literal
 
-from bisector.agent.reading import shown
+from bisector.agent.reading import said, shown
 from bisector.agent.running import Running
 from bisector.agent.shapes import Outcome, Status
 from bisector.schema import Estimate
 from bisector.wording import visible
+from strategies.decision import MOST_SETS
 
 if TYPE_CHECKING:
     from mcp.server.mcpserver import Context
@@ -48,12 +49,13 @@ def standing(running: Running) -> Status:
         left_s=max(running.settings.budget_s - elapsed_s, 0.0),
         gain=Estimate(**gain) if gain else None,
         suspects=outcomes(suspects[-MOST_SUSPECTS:] or _judged(running)),
+        outcomes=outcomes(running.outcomes[-MOST_SETS:]),
         items=shown(items, MOST_NAMES),
         items_count=len(items),
         unconfirmed=[shown(claim, MOST_NAMES) for claim in running.unconfirmed],
-        warnings=[visible(warning) for warning in running.warnings][-10:],
+        warnings=[said(warning) for warning in running.warnings][-10:],
         exit_code=ended.get("exit_code"),
-        headline=visible(ended.get("sentence", "")),
+        headline=said(ended.get("sentence", "")),
     )
 
 

@@ -29,7 +29,7 @@ from bisector.events import (
     Warned,
 )
 from bisector.observations import RunRequest
-from bisector.schema import Estimate
+from bisector.schema import Estimate, Summary
 
 EVERY_S = 0.3
 """Between two signs of progress."""
@@ -59,7 +59,7 @@ class Teller:
         elif isinstance(event, RunBegan):
             self.now = event.request.label or "nothing"
         elif isinstance(event, RunEnded):
-            self.runs = max(self.runs, event.observed.seq)
+            self.runs += event.request.is_run
             self.elapsed_s = event.observed.elapsed_s
         elif isinstance(event, EstimateUpdated):
             self.now = event.target
@@ -79,18 +79,21 @@ class Teller:
 
     def look(self, request: RunRequest, engine: Engine) -> bool:
         """Tell what is known by now, if it is time; never a reason to stop."""
-        found = engine.lab.discovery
-        if found is None:
-            return False
+        self.runs, self.elapsed_s = engine.runs, engine.lab.elapsed_s
         late = time.monotonic() - self._known_s >= KNOWN_EVERY_S
         if late or not request.is_run:
-            self._know(engine)
-        if not request.is_run:
+            self._known_s = time.monotonic()
+            if engine.lab.discovery is not None:
+                self._know(engine)
             self._progress()
         return False
 
-    def end(self, exit_code: int, sentence: str) -> None:
+    def end(self, exit_code: int, sentence: str, summary: Summary | None = None) -> None:
         """The last word."""
+        if summary is not None:
+            self.runs, self.elapsed_s = summary.cost.runs, summary.cost.wall_s
+            gain = summary.root.estimated_gain if summary.root else None
+            self._say("known", gain=gain and gain.model_dump(mode="json"))
         self._progress()
         self._say("ended", exit_code=exit_code, sentence=sentence)
 
@@ -106,7 +109,6 @@ class Teller:
         )
 
     def _know(self, engine: Engine) -> None:
-        self._known_s = time.monotonic()
         answer = engine.answer()
         census = take_census(answer).model_dump(mode="json")
         if not self._has_census:

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
 
+from bisector.agent.allowed import AGENTS_OPTIONS, Allowed, check_all, read_allowed
 from bisector.errors import UsageError
 
-SUMMARY = """\
+SUMMARY = f"""\
 Serves the Model Context Protocol on standard input and output, for an agent that is to find out
 what limits a benchmark. The agent decides where to look and reads what was found; the tool
 measures, judges and certifies. Only the benchmarks that are named here can be run, by name.
@@ -18,11 +19,15 @@ measures, judges and certifies. Only the benchmarks that are named here can be r
   speedbump-bisect mcp --allow 'bench.py --batch-size 8' --allow 'web=python -m service.bench'
   speedbump-bisect mcp -- python -m your.benchmark
 
-The agent may set the budget (up to --max-budget), threshold, min_gain, confidence, include,
-exclude, dose, mode, seed, strategy, native and lines. Needs the extra mcp.
+What the agent may set (budget up to --max-budget, min_gain and confidence only stricter):
+{", ".join(AGENTS_OPTIONS)}.
+Needs the extra mcp.
 """
 
-_USERS = ("metric", "python", "env", "cwd", "prepare", "timeout", "warmup", "duration")
+_USERS = (
+    *("metric", "lower_is_better", "python", "env", "cwd"),
+    *("prepare", "timeout", "warmup", "duration"),
+)
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +52,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help="the folder in which the runs are kept; default .speedbump",
     )
     option("--metric", metavar="METRIC", help="as for an investigation, of every run")
+    option(
+        "--lower-is-better",
+        action="store_true",
+        default=None,
+        help="the metric is a time or a latency",
+    )
     option("--python", metavar="PATH", help="the interpreter of scripts")
     option("--env", metavar="K=V", action="append", help="an environment variable")
     option("--cwd", metavar="DIR", help="where the benchmarks run")
@@ -67,7 +78,6 @@ def execute(options: argparse.Namespace, rest: Sequence[str] | None) -> int:
             "the server needs the package mcp in version 2 or later, not installed here; "
             "pip install 'mcp>=2' (the extra mcp of speedbump-bisect)"
         )
-    from bisector.agent.allowed import Allowed, check_all, read_allowed
     from bisector.quantities import parse_time
     from bisector.run_directory import DEFAULT_PARENT
 

@@ -14,7 +14,6 @@ from bisector.guarded import Guarded
 from bisector.lab import Lab
 from bisector.observations import RunObserved, RunRequest
 from bisector.tree import Unit
-from strategies.decision import Decision
 from strategies.protocol import Probe, Problem
 
 
@@ -91,7 +90,3 @@ class Asking:
 
     def _name(self, items: frozenset[str]) -> str:
         return self._lab.tree.name(t for name in items for t in self._units[name].functions)
-
-
-DELEGATE = Decision("delegate")
-"""What is decided where nobody is there to decide."""

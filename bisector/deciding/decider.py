@@ -53,6 +53,10 @@ class Channel(Protocol):
         """
         ...
 
+    def interrupt(self) -> None:
+        """Wait no longer, now and from now on."""
+        ...
+
     def receive(self, timeout_s: float) -> bytes | None:
         """The next line; None where there is none by then.
 
@@ -97,13 +101,18 @@ class Decider(Protocol):
 class Conversation:
     """What is said to whoever decides, and understood of the answers, over any `Channel`.
 
-    ``remedy``: what else can be done about one that is silent for ``patience_s``.
+    Implements `Decider` where the channel is somebody else's. ``remedy``: what else can be done
+    about one that is silent for ``patience_s``. ``tries``: answers in a row of which one has to be
+    taken.
     """
 
-    def __init__(self, channel: Channel, patience_s: float, remedy: str = LONGER) -> None:
+    def __init__(
+        self, channel: Channel, patience_s: float, remedy: str = LONGER, tries: int = MOST_BAD
+    ) -> None:
         self._channel = channel
         self._remedy = remedy
         self._patience_s = patience_s
+        self._tries = tries
         self._matching: Matching | None = None
 
     def remember(self, question: Question, decision: Decision) -> None:
@@ -117,7 +126,7 @@ class Conversation:
         """See `Decider.decide`."""
         self._tell(question)
         why = ""
-        for _ in range(MOST_BAD):
+        for _ in range(self._tries):
             self._channel.send(decide_message())
             line = self._answer(idle)
             try:
@@ -133,12 +142,20 @@ class Conversation:
                 why = objected
             self._channel.send(error_message(why))
         raise NoDecision(
-            f"{MOST_BAD} answers of the decider in a row could not be taken, the last because {why}"
+            f"{self._tries} answers of the decider in a row could not be taken, the last because "
+            f"{why}"
         )
 
     def end(self, summary: Summary) -> None:
         """Tell how it ended."""
         self._channel.send(verdict_message(summary))
+
+    def interrupt(self) -> None:
+        """See `Decider.interrupt`."""
+        self._channel.interrupt()
+
+    def close(self) -> None:
+        """See `Decider.close`."""
 
     def _tell(self, question: Question) -> None:
         if question.problem is not None:

@@ -39,11 +39,10 @@ from typing import Any, NoReturn
 from bisector.deciding.matching import Matching, NoItems, named
 from bisector.deciding.question import Question
 from bisector.schema import Summary
-from strategies.decision import Decision
+from strategies.decision import MOST_SETS, Decision
 from strategies.protocol import Outcome
 
 PROTOCOL = 1
-MOST_SETS = 32
 
 Message = dict[str, Any]
 

@@ -54,12 +54,7 @@ class Sources:
 
     def hints(self, function: Function) -> list[Hint]:
         """What the source of a function shows, most telling first."""
-        if not function.file or function.kind == "native":
-            return []
-        path = self.directory / function.file
-        if path not in self._files:
-            self._files[path] = _read(path, self.began)
-        file = self._files[path]
+        file = self._file(function)
         scope = file.scope(function) if file else None
         if file is None or scope is None or len(scope.placed) > MOST_NODES:
             return []
@@ -77,6 +72,19 @@ class Sources:
             )
             for each in _most_telling(found)
         ]
+
+    def lines(self, function: Function) -> Sequence[str]:
+        """The text of a function; none where it is not, or no longer, there."""
+        file = self._file(function)
+        return file.lines(function) if file else ()
+
+    def _file(self, function: Function) -> _File | None:
+        if not function.file or function.kind == "native":
+            return None
+        path = self.directory / function.file
+        if path not in self._files:
+            self._files[path] = _read(path, self.began)
+        return self._files[path]
 
 
 def _asked(function: Function) -> Sequence[Signs]:
@@ -130,6 +138,17 @@ class _File:
     def line(self, number: int) -> str:
         """A line without its indent, from 1."""
         return self._lines[number - 1].strip() if 0 < number <= len(self._lines) else ""
+
+    def lines(self, function: Function) -> Sequence[str]:
+        """The lines of a function, if it is where it was."""
+        if self.scope(function) is None:
+            return ()
+        first, (_, qualname) = function.line, function.name
+        if function.kind == "line":
+            return self._lines[first - 1 : first]
+        if qualname == "<module>":
+            return self._lines
+        return self._lines[first - 1 : self._functions[qualname, first].end_lineno]
 
     def scope(self, function: Function) -> Scope | None:
         """The source of a function, if it is where it was."""

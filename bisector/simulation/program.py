@@ -16,9 +16,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from bisector.deciding.asking import DELEGATE
 from bisector.discovery import Discovery, Function
 from bisector.observations import Delivered, RunObserved, RunRequest
+from strategies.decision import Decision
 
 Meet = Literal["sum", "max", "min"]
 
@@ -82,7 +82,8 @@ class SyntheticProgram:
         """One run. The discovery run does not count as a measurement and has no noise. Decisions
         cost nothing: nobody is there to decide, and the default search goes on."""
         if not request.is_run:
-            return RunObserved(request.seq, "ok", self.elapsed_s, 0.0, decision=DELEGATE)
+            decision = Decision("delegate")
+            return RunObserved(request.seq, "ok", self.elapsed_s, 0.0, decision=decision)
         if request.purpose == "discover":
             t = 1.0
         else:

@@ -68,6 +68,15 @@ def test_device_bound_gives_the_slack():
     )
 
 
+def test_where_little_was_ruled_out_it_is_not_said_that_python_does_not_matter():
+    bound = replace(answers.GPU_BOUND.certificate, complement_gain_upper95=0.523)
+    for root in (answers.GPU_BOUND.root, answers.effect(0.3)):
+        text = says(replace(answers.GPU_BOUND, root=root, certificate=bound, unresolved=()))
+        assert text == (
+            "Making all Python free could gain at most 53%; whether it gains less was not asked."
+        )
+
+
 def test_what_all_python_could_gain_is_bounded_by_the_dose_that_bounds_it_best():
     """Of the root the small dose is shown, which after few runs says little; a larger one
     decided."""

@@ -6,6 +6,7 @@ The investigations are real processes whose runs are computed.
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from pathlib import Path
 
@@ -102,6 +103,11 @@ def test_an_agent_finds_what_is_planted_and_reads_it(allowed):
         verdicts = await call("verdicts", run=run, limit=2)
         assert verdicts["certified"]
         assert {v["target"] for v in verdicts["verdicts"]} == CRITICAL
+        assert {v["reason"] for v in verdicts["verdicts"]} == {""}
+        summary = json.loads((allowed.folder / run / "summary.json").read_text())
+        gain = summary["root"]["estimated_gain"]
+        assert status["gain"]["estimate"] == gain["estimate"]
+        assert status["runs"] == summary["cost"]["runs"]
         report = await call("report", run=run)
         assert run in report["text"]
         summary = await call.client.read_resource(f"speedbump://runs/{run}/summary")
@@ -153,12 +159,38 @@ def test_a_claim_of_results_it_did_not_get_comes_back(allowed):
     talk(allowed, conversation)
 
 
+def test_outcomes_that_were_not_waited_for_are_in_the_status(allowed, monkeypatch):
+    monkeypatch.setenv("TEST_RUN_LASTS_S", "0.02")
+
+    async def conversation(call):
+        run = (await call("start", benchmark="bench", strategy="external"))["run"]
+        await call.until_it_waits(run)
+        hidden = sorted(set(NAMES) - CRITICAL)[0]
+        probed = await call("probe", run=run, sets=[[hidden]], seconds=0.01)
+        assert (probed["state"], probed["outcomes"]) == ("measuring", [])
+        status = await call.until_it_waits(run)
+        known = [(o["items"], o["judgement"]) for o in status["outcomes"]]
+        assert known == [([hidden], "insensitive")]
+        handed_back = await call("conclude", run=run, claims=[[hidden]])
+        assert "not confirmed" in handed_back["note"]
+        assert "concluding again leaves" in handed_back["note"]
+
+    talk(allowed, conversation)
+
+
 def test_calls_that_cannot_be_served_are_refused_with_a_sentence(allowed):
     async def conversation(call):
         refused = call.refused
         assert "there is no benchmark 'rm'" in await refused("start", benchmark="rm")
         assert "more than the user allows" in await refused("start", benchmark="bench", budget="2h")
-        assert "is not a time" in await refused("start", benchmark="bench", budget="soon")
+        said = await refused("start", benchmark="bench", budget="soon")
+        assert ": budget: 'soon' is not a time" in said
+        assert "there is no argument 'decider'" in await refused(
+            "start", benchmark="bench", decider="x"
+        )
+        assert "there is no argument 'bugdet'; there are benchmark, strategy, budget" in (
+            await refused("start", benchmark="bench", bugdet="1m")
+        )
         assert "no strategy 'luck'" in await refused("start", benchmark="bench", strategy="luck")
         assert "arguments are not allowed" in await refused(
             "start", benchmark="bench", arguments=["--rm"]
@@ -178,8 +210,8 @@ def test_calls_that_cannot_be_served_are_refused_with_a_sentence(allowed):
         assert "matches no item" in await refused("probe", run=run, sets=[["no.such:f"]])
         assert "is empty" in await refused("probe", run=run, sets=[[]])
         assert "at least 1 item" in await refused("probe", run=run, sets=[])
-        assert "at most 16 items" in await refused("probe", run=run, sets=[["*:*"]] * 17)
-        assert "at most 1000 characters" in await refused("probe", run=run, sets=[["x" * 1001]])
+        assert "at most 32 items" in await refused("probe", run=run, sets=[["*:*"]] * 33)
+        assert "at most 500 characters" in await refused("probe", run=run, sets=[["x" * 501]])
         assert "at most 200 items" in await refused("probe", run=run, sets=[["*:*"] * 201])
         assert "two claims share" in await refused(
             "conclude", run=run, claims=[[NAMES[0], NAMES[1]], [NAMES[1]]]
@@ -196,14 +228,16 @@ def test_calls_that_cannot_be_served_are_refused_with_a_sentence(allowed):
     talk(allowed, conversation)
 
 
-def test_who_cannot_be_understood_again_and_again_has_to_resume(allowed):
+def test_who_cannot_be_understood_again_and_again_may_try_again(allowed):
     async def conversation(call):
         run = (await call("start", benchmark="bench", strategy="external"))["run"]
         await call.until_it_waits(run)
-        said = [await call.refused("probe", run=run, sets=[["no.such:f"]]) for _ in range(10)]
+        said = [await call.refused("probe", run=run, sets=[["no.such:f"]]) for _ in range(12)]
         assert all("matches no item" in each for each in said)
-        assert "the run has ended with that" in said[-1]
-        assert (await call("status", run=run))["exit_code"] == 3
+        largest = [["a:" + "x" * 498] * 200] * 32
+        assert "matches no item" in await call.refused("probe", run=run, sets=largest)
+        probed = await call("probe", run=run, sets=[[NAMES[3]]])
+        assert [o["judgement"] for o in probed["outcomes"]] == ["sensitive"]
 
     talk(allowed, conversation)
 
@@ -223,12 +257,18 @@ def test_what_was_stopped_is_resumed_and_gives_an_answer(allowed):
         run = (await call("start", benchmark="bench", strategy="external"))["run"]
         await call.until_it_waits(run)
         await call("probe", run=run, sets=[["app.m0:*"]])
+        before = await call("status", run=run)
         status = await call("stop", run=run)
         assert (status["state"], status["exit_code"]) == ("ended", 130)
+        assert "; suspected so far" in status["headline"] or "Undecided" in status["headline"]
+        assert status["headline"].endswith("resume goes on from here.")
         assert (await call("benchmarks"))["runs"][0]["state"] == "interrupted"
         await call("resume", run=run)
         status = await call.until_it_waits(run)
         assert [o["items"] for o in status["suspects"]] == []
+        assert before["runs"] > 0
+        for known in ("runs", "elapsed_s", "left_s"):
+            assert status[known] == pytest.approx(before[known], abs=2.0), known
         said = await call.refused("probe", run=run, sets=[["app.m0:*"]])
         assert "judged already" in said, "what was measured is known"
         await call("delegate", run=run)
@@ -256,6 +296,15 @@ def test_a_cancelled_call_leaves_the_run_as_it_is(allowed, monkeypatch):
         assert (probed["state"], probed["outcomes"]) == ("measuring", [])
         assert "still measuring" in probed["note"]
         await call.until_it_waits(run)
+
+    talk(allowed, conversation)
+
+
+def test_what_is_stopped_at_once_was_stopped(allowed):
+    async def conversation(call):
+        run = (await call("start", benchmark="bench"))["run"]
+        status = await call("stop", run=run)
+        assert (status["exit_code"], status["headline"]) == (130, "stopped")
 
     talk(allowed, conversation)
 
@@ -288,6 +337,7 @@ def test_the_process_of_a_run_that_dies_is_said(allowed, tmp_path, monkeypatch):
         run = (await call("start", benchmark="bench"))["run"]
         status = await call.until_it_ends(run)
         assert "exit code 9" in status["headline"]
+        assert "resume" not in status["headline"], "there is nothing to go on from"
         assert "there is no run" in await call.refused("verdicts", run=run)
 
     talk(allowed, conversation)

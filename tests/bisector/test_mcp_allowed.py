@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from bisector.agent import reading
@@ -82,6 +84,27 @@ def test_other_options_are_refused(allowed, given):
         settings(allowed, **given)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"min_gain": "60%"}, "min_gain: an agent may only be stricter; give at most 1%"),
+        ({"confidence": "50%"}, "confidence: an agent may only be stricter; give at least 95%"),
+    ],
+)
+def test_an_agent_is_stricter_than_the_user_or_as_strict(allowed, given, said):
+    with pytest.raises(UsageError, match=said):
+        settings(allowed, **given)
+    assert settings(allowed, min_gain="0.5%", confidence="99%").min_gain == 0.005
+    lax = Allowed(
+        allowed.benchmarks,
+        120.0,
+        allowed.folder,
+        {**allowed.options, "min_gain": "60%", "confidence": "50%"},
+    )
+    assert settings(lax, min_gain="60%", confidence="50%").confidence == 0.5
+    assert allowed.benchmark_of(settings(lax)) is None, "it could not have begun here"
+
+
 def test_arguments_are_refused_unless_the_user_allowed_them(allowed):
     with pytest.raises(UsageError, match="arguments are not allowed here"):
         settings(allowed, arguments=["--evil"])
@@ -105,6 +128,8 @@ def test_a_run_is_resumed_only_if_it_could_have_begun_here(allowed):
         {"env": (("A", "2"),)},
         {"decider": ("evil",)},
         {"budget_s": 1e6},
+        {"budget_s": float("nan")},
+        {"min_gain": float("nan")},
         {"cwd": "/"},
         {"python": "/evil"},
     ):
@@ -116,8 +141,11 @@ def member(target, file="", line=0, kind="function"):
     return Member(target=target, kind=kind, file=str(file), line=line, **times)
 
 
-def facts(*members, judgements=()):
-    return Facts("run", members, judgements, 0.01)
+LATER = datetime.now(UTC) + timedelta(days=1)
+
+
+def facts(*members, judgements=(), began=LATER):
+    return Facts("run", members, judgements, 0.01, began)
 
 
 def test_names_are_shown_escaped_and_still_open_what_they_name():
@@ -188,21 +216,37 @@ def test_source_that_is_not_there_is_said(tmp_path):
     binary.write_bytes(b"\xff\xfe\x00")
     short = tmp_path / "s.py"
     short.write_text("x = 1\n")
+    secret = tmp_path / "secret.txt"
+    secret.write_text("password: 12\n")
     known = facts(
         member("zlib:compress", kind="native"),
         member("a:f", "<string>", 3),
         member("b:f", binary, 1),
         member("s:f", short, 100),
+        member("s:g", short, 1),
+        member("s:g@1", short, 1, "line"),
+        member("t:f@1", secret, 1, "line"),
     )
     for target, said in (
         ("/etc/passwd", "has seen no function"),
         ("zlib:compress", "has no source file"),
-        ("a:f", "has no source file"),
-        ("b:f", "cannot be read as Python"),
-        ("s:f", "has changed"),
+        ("a:f", "not there or no longer what was measured"),
+        ("b:f", "no longer what was measured"),
+        ("s:f", "no longer what was measured"),
+        ("s:g", "no longer what was measured"),
+        ("s:g@1", "no longer what was measured"),
+        ("t:f@1", "no longer what was measured"),
     ):
         with pytest.raises(NothingToRead, match=said):
             reading.source(known, target, 10)
+
+
+def test_source_that_was_changed_since_is_not_shown(tmp_path):
+    path = tmp_path / "app.py"
+    path.write_text(SOURCE)
+    began = datetime.now(UTC) - timedelta(days=1)
+    with pytest.raises(NothingToRead, match="no longer what was measured"):
+        reading.source(facts(member("app:work", path, 8), began=began), "app:work", 10)
 
 
 def test_long_texts_come_in_parts():

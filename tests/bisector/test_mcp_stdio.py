@@ -120,6 +120,10 @@ def test_without_the_package_one_sentence_names_the_extra(tmp_path):
         (("--allow", "no-such.py"), "no-such.py: there is no such file"),
         (("--allow", "bench.py", "--max-budget", "x"), "--max-budget: 'x' is not a time"),
         (("--allow", "bench.py", "--metric", "luck"), "--metric: "),
+        (
+            ("--allow", "bench.py", "--metric", "progress:a:f", "--lower-is-better"),
+            "--lower-is-better does not go with progress:",
+        ),
     ],
 )
 def test_usage_errors_are_said_before_anything_is_served(arguments, said, tmp_path):

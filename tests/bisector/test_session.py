@@ -17,6 +17,7 @@ from bisector.recall import recall, settings_of
 from bisector.run_directory import RunDirectory
 from bisector.session import begin, resume
 from bisector.settings import read_settings
+from bisector.summary import exit_code
 
 pytestmark = pytest.mark.process  # the warden; everything else is fake
 
@@ -136,6 +137,19 @@ class TestBegin:
         summary = begin(replace_budget(settings, 1.0), [lambda event: pause(next(clock, 0))])
         assert (summary.verdict, summary.stop_reason) == ("inconclusive", "budget")
         assert summary.cost.runs < 100
+
+    def test_what_is_decided_stays_so_when_the_budget_ends_what_is_measured_after(
+        self, settings, monkeypatch
+    ):
+        answer = ScriptedEngine.answer
+        ScriptedEngine.RUNS = 10**9
+        monkeypatch.setattr(
+            ScriptedEngine, "answer", lambda self: replace(answer(self), verdict="insensitive")
+        )
+        clock = iter(range(100))
+        summary = begin(replace_budget(settings, 1.0), [lambda event: pause(next(clock, 0))])
+        assert (summary.verdict, summary.stop_reason) == ("insensitive", "certified")
+        assert exit_code(summary) == 0
 
     def test_a_usage_error_leaves_no_run_behind(self, settings, monkeypatch, tmp_path):
         monkeypatch.setattr(

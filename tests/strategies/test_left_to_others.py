@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from strategies.decision import Deciding, Decision
-from strategies.external import MOST_SETS, External
+from strategies.decision import MOST_SETS, Deciding, Decision
+from strategies.external import External
 from strategies.protocol import Item, Open, Outcome, Probe, Problem, Result
 
 NAMES = tuple("abcdefgh")
