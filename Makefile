@@ -39,9 +39,10 @@ cases accuracy: BUDGET = 120s
 cases: environment
 	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
-# The demonstration again and again, with 20 seeds in both modes, about half an hour; then programs
-# that are generated, once each, ten minutes: how much of what was planted in them is found, and what
-# else. Only these, or some of them, with ACCURACY="--generated deep wide".
+# What make test leaves out of the generated programs' truths; the demonstration again and again, with
+# 20 seeds in both modes, about half an hour; then the generated programs, once each, ten minutes: how
+# much of what was planted in them is found, and what else. Only these, or some of them, with
+# ACCURACY="--generated deep wide".
 accuracy: environment
 	$(VENV)/bin/python -m pytest -q -m thorough
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET) $(ACCURACY)
