@@ -52,6 +52,11 @@ class NotANumber(Strategy):
         return (Probe(self.items, math.nan),)
 
 
+class EndlessRuns(Strategy):
+    def ask(self):
+        return (Probe(self.items, runs=10**9),)
+
+
 class NeverStops(Strategy):
     def ask(self):
         return (Probe(self.items),)
@@ -95,6 +100,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, made: Callable[..., object], budget_
         (Empty, "asked for an empty set"),
         (NoProbe, "asked for 'a:f', which is no probe"),
         (NotANumber, "asked whether a gain is nan"),
+        (EndlessRuns, "asked for 1000000000 runs of one set"),
         (NeverStops, "never stops"),
         (Raises, "could not be told: ZeroDivisionError: division by zero"),
         (FindsNotANumber, "said that something gains nan"),
@@ -118,3 +124,21 @@ def test_a_false_claim_is_never_certified(monkeypatch: pytest.MonkeyPatch) -> No
 def test_one_that_finds_nothing_is_inconclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     result = answer(monkeypatch, Strategy)
     assert (result.verdict, result.stop_reason) == ("inconclusive", "budget")
+
+
+def test_so_many_runs_will_do_whatever_they_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[Outcome] = []
+
+    class Glances(Strategy):
+        def ask(self):
+            part = frozenset(sorted(self.items)[:1])
+            return (Probe(part, runs=len(told) + 1),) if len(told) < 3 else ()
+
+        def tell(self, outcome):
+            told.append(outcome)
+
+    answer(monkeypatch, Glances)
+    first, *_, last = told[:3]
+    assert [outcome.probe.runs for outcome in told[:3]] == [1, 2, 3]
+    assert 0.0 < last.se < first.se
+    assert first.gain == pytest.approx(last.gain, abs=0.2)
