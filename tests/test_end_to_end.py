@@ -36,7 +36,10 @@ def test_a_case_is_answered_rightly_or_not_at_all(program: str) -> None:
     assert done.summary["cost"]["wall_s"] < 20 + 5
 
 
-@pytest.mark.parametrize("name", ["deep", "decoy_before_wait"])
+THOROUGH = pytest.mark.thorough
+
+
+@pytest.mark.parametrize("name", ["deep", pytest.param("decoy_before_wait", marks=THOROUGH)])
 def test_a_generated_program_is_answered_rightly_or_not_at_all(name: str, tmp_path: Path) -> None:
     program = write(next(recipe for recipe in RECIPES if recipe.name == name), tmp_path)
     done = investigate(program.script, program.case.args, budget="20s")
@@ -46,7 +49,7 @@ def test_a_generated_program_is_answered_rightly_or_not_at_all(name: str, tmp_pa
     assert done.exit_code == exit_code(done.summary)
 
 
-@pytest.mark.parametrize("name", ["richards", "deltablue"])
+@pytest.mark.parametrize("name", ["richards", pytest.param("deltablue", marks=THOROUGH)])
 def test_pyperformances_own_benchmarks_get_no_wrong_verdict(name: str) -> None:
     pytest.importorskip("pyperformance")
     rounds = {"richards": "5", "deltablue": "40"}[name]

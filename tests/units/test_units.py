@@ -66,7 +66,13 @@ def unit_of(warden: Warden, tmp_path: Path) -> Iterator[object]:
         executor.close()
 
 
-@pytest.mark.parametrize("name", UNITS)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=[pytest.mark.thorough] if i % 2 else [])
+        for i, name in enumerate(UNITS)
+    ],
+)
 def test_the_unit_of_work_is_found(unit_of, name: str) -> None:  # type: ignore[no-untyped-def]
     module, _, function = unit_of(name).partition(":")
     assert module == "__main__"
