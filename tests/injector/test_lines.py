@@ -109,7 +109,7 @@ def test_own_time_by_line(attached: Attached, compiled: bool) -> None:
     total = sum(cpu.values())
     assert cpu[10] + cpu[11] + cpu[12] > 0.9 * total
     assert cpu[9] < 0.05 * total  # what it calls is not its own
-    assert by_line[13][2] >= 0.9 * 19 * 3e6
+    assert by_line[13][2] >= 0.8 * 19 * 3e6
     assert sum(sums[2] for line, sums in by_line.items() if line != 13) < 0.1 * by_line[13][2]
 
 
