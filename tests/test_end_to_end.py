@@ -18,6 +18,7 @@ from investigation import ROOT, investigate
 from judgement import wrong
 
 HERE = Path(__file__).parent
+THOROUGH = pytest.mark.thorough
 
 pytestmark = [pytest.mark.process, pytest.mark.investigation]
 
@@ -26,7 +27,9 @@ def exit_code(summary: dict[str, Any]) -> int:
     return {"certified": 0, "budget": 3}[summary["stop_reason"]]
 
 
-@pytest.mark.parametrize("program", ["device_bound.py", "wait_dominates.py"])
+@pytest.mark.parametrize(
+    "program", ["device_bound.py", pytest.param("wait_dominates.py", marks=THOROUGH)]
+)
 def test_a_case_is_answered_rightly_or_not_at_all(program: str) -> None:
     case = next(case for case in CASES if case.program == program)
     done = investigate(HERE / "cases" / program, case.args, budget="20s")
@@ -34,9 +37,6 @@ def test_a_case_is_answered_rightly_or_not_at_all(program: str) -> None:
     assert wrong(done.summary, case) == []
     assert done.exit_code == exit_code(done.summary)
     assert done.summary["cost"]["wall_s"] < 20 + 5
-
-
-THOROUGH = pytest.mark.thorough
 
 
 @pytest.mark.parametrize("name", ["deep", pytest.param("decoy_before_wait", marks=THOROUGH)])
@@ -49,7 +49,8 @@ def test_a_generated_program_is_answered_rightly_or_not_at_all(name: str, tmp_pa
     assert done.exit_code == exit_code(done.summary)
 
 
-@pytest.mark.parametrize("name", ["richards", pytest.param("deltablue", marks=THOROUGH)])
+@THOROUGH
+@pytest.mark.parametrize("name", ["richards", "deltablue"])
 def test_pyperformances_own_benchmarks_get_no_wrong_verdict(name: str) -> None:
     pytest.importorskip("pyperformance")
     rounds = {"richards": "5", "deltablue": "40"}[name]

@@ -31,6 +31,7 @@ def test_of_what_has_ended_there_is_no_outlook() -> None:
 
 @pytest.mark.process
 @pytest.mark.investigation
+@pytest.mark.thorough
 def test_a_dry_run_says_what_it_will_cost_and_is_resumed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

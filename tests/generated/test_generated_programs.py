@@ -21,7 +21,7 @@ from generated.recipes import PHASES, RECIPES, Recipe
 HERE = Path(__file__).parent
 EVERY = pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.name)
 
-EACH = 4
+EACH = 8
 SOME_ALWAYS = pytest.mark.parametrize(
     "recipe",
     [

@@ -62,6 +62,7 @@ def found(result: Result) -> set[frozenset[str]]:
     return {entry.items for entry in result.found}
 
 
+@pytest.mark.simulation
 @pytest.mark.parametrize("name", sorted(BUILT_IN))
 @settings(deadline=None, max_examples=40)
 @given(planted=st.sets(st.integers(0, 39), min_size=1, max_size=5))

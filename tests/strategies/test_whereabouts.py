@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from strategies.protocol import Outcome, Probe
 from strategies.whereabouts import Names, Whereabouts
 
+pytestmark = pytest.mark.simulation
+
 GAIN = 0.3
 
 
