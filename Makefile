@@ -39,7 +39,7 @@ cases accuracy: BUDGET = 120s
 cases: environment
 	$(VENV)/bin/python tests/table_of_cases.py --budget $(BUDGET) $(CASES)
 
-# What make test leaves out of the generated programs' truths; the demonstration again and again, with
+# What make test leaves out; the demonstration again and again, with
 # 20 seeds in both modes, about half an hour; then the generated programs, once each, ten minutes: how
 # much of what was planted in them is found, and what else. Only these, or some of them, with
 # ACCURACY="--generated deep wide".
@@ -47,7 +47,7 @@ accuracy: environment
 	$(VENV)/bin/python -m pytest -q -m thorough
 	$(VENV)/bin/python tests/accuracy.py --budget $(BUDGET) $(ACCURACY)
 
-# How often something is reported where nothing matters: 200 investigations, half an hour.
+# How often something is reported where nothing matters: 200 investigations of at most 20 s.
 null: environment
 	$(VENV)/bin/python tests/null.py $(NULL)
 

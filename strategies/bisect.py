@@ -32,11 +32,12 @@ CARRIED = 0.75
 """Share of what a set does that makes one part of it the one that matters; what is left of it at
 most where that is so."""
 
-PATIENCE = 10
-"""Probes for each halving of a set after which a minimal part of it is given up."""
-
 ALL_OF_IT = 0.8
 """The same where it is all or nothing: half of that is told from nothing, and from noise."""
+
+PATIENCE = 10
+"""Probes for each halving of a set after which it is given up to locate a few items in it, or a
+minimal part of it."""
 
 NOTHING = 0.12
 """Share of what a set does that is taken to be noise where a part was seen to do the rest."""

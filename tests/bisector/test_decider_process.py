@@ -14,6 +14,7 @@ from pathlib import Path
 
 import deciders
 import pytest
+from aliveness import is_alive, wait_until
 from planted import CRITICAL
 from scripted import CALIBRATION
 from synthetic_executor import SyntheticExecutor
@@ -173,20 +174,6 @@ os.rename("pids", "pids.json")
 sys.stderr.write("hello from the decider\\n")
 time.sleep(600)
 """
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.01)
 
 
 def test_it_and_its_children_are_gone_when_the_tool_is_killed(tmp_path):

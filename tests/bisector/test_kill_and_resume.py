@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import pytest
+from aliveness import is_alive, wait_until
 
 from bisector.journal import Journal
 
@@ -56,20 +57,6 @@ def observations(tmp_path):
         return []
     with Journal.open(path, read_only=True) as journal:
         return list(journal.observations())
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.002)
 
 
 def wait_for_a_run(tmp_path, process):

@@ -3,10 +3,9 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from pathlib import Path
 
 import pytest
+from aliveness import is_alive, wait_until
 
 from bisector.errors import MeasurementFailed
 from bisector.warden import Launch, Warden
@@ -27,20 +26,6 @@ def launch(tmp_path):
         return Launch(argv, str(tmp_path), env or dict(os.environ), out, err, limit_s)
 
     return make
-
-
-def is_alive(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-def wait_until(condition):
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.005)
 
 
 def pids_in(path, count):
