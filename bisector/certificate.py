@@ -2,12 +2,13 @@
 
 Each block slows, next to an undelayed run, every member of the set alone (necessary), the set
 (sufficient), everything (what there is to explain) and everything but the set (complete). The
-dose is the base dose, or a coarse one where noise would hide the effect of that. Everything else
-always begins with the coarse one, since no effect there bounds all below. What looks as if a
-coarse dose exceeded the slack of hidden code is slowed less. Bounds are anytime-valid, so it may
-stop as soon as all is clear; members share the error by Holm's method. A member that these
-runs do not show is let go, and the smaller set is tested. What fails is said, and looked for in
-everything else; what is necessary then has its own share of the error in each of these retries.
+dose is the base dose, or, of sets, a coarse one where noise would hide the effect of that; a member
+that is alone is the set. Everything else always begins with the coarse one, since no effect there
+bounds all below. What looks as if a coarse dose exceeded the slack of hidden code is slowed less.
+Bounds are anytime-valid, so it may stop as soon as all is clear; members share the error by Holm's
+method. A member that these runs do not show is let go, and the smaller set is tested. What fails is
+said, and looked for in everything else; what is necessary then has its own share of the error in
+each of these retries.
 """
 
 from __future__ import annotations
@@ -30,6 +31,9 @@ ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
 EXPLAINED_LEAST = 0.7
 """What the lower bound of the explained share must reach; *complete* bounds the rest closely."""
 MIN_BLOCKS, MAX_BLOCKS = 2, 200
+NOISE_DOF = 12.0
+"""Degrees of freedom that what earlier runs say of the noise has at most."""
+
 QUIET = 0.06
 """Noise of one run, relative to an effect at the base dose, that needs no larger one: three blocks
 then tell a ratio of two effects to about 0.05."""
@@ -77,7 +81,8 @@ class _Attempt:
         """Targets that fresh runs did not show to be necessary: no longer members."""
         self.alpha = alpha
         self.trials = lab.trials()
-        self.noise = _noise(lab)
+        self.noise, dof = _noise(lab)
+        self.trials.measurements.noise = self.noise, dof
         self.most: dict[frozenset[str], float] = {}
         """The largest dose of a set, where that is less than the coarse one."""
         self.shown: set[Arm] = set()
@@ -106,6 +111,8 @@ class _Attempt:
             self.everything = Arm(self.lab.everything, self.dose)
             self.chosen = Arm(self.set, self.dose)
         self.alone = [Arm(m.functions, self.lab.base_dose) for m in self.members]
+        if len(self.members) == 1:
+            self.alone = [self.chosen]
         self.rest = Arm(self.complement, self.most.get(self.complement, self.lab.top_dose))
 
     def _dose(self, targets: frozenset[str], gain: float) -> float:
@@ -164,8 +171,9 @@ class _Attempt:
         if any(trials.count(arm) < 2 for arm in (*self.alone, self.chosen, self.everything)):
             return any(lab.is_hopeless(trials, arm) for arm in (*self.alone, self.everything))
         explained = trials.share(self.chosen, self.everything)
+        least = trials.share(self.chosen, self.everything, 0.1).lo  # one-sided
         sufficient: bool | None = None
-        if explained.lo >= EXPLAINED_LEAST:
+        if least >= EXPLAINED_LEAST:
             sufficient = explained.estimate >= EXPLAINED or explained.hi >= EXPLAINED
         elif explained.hi < EXPLAINED and trials.count(self.chosen) >= UNCLEAR_RUNS:
             sufficient = False
@@ -233,8 +241,7 @@ class _Attempt:
         return True
 
     def _is_leak(self, arm: Arm, limit: float) -> bool:
-        runs = self.trials.count(Arm(arm.targets, self.lab.base_dose))
-        return runs >= UNCLEAR_RUNS and self.trials.leaks(arm, limit)
+        return self.trials.count(arm) >= UNCLEAR_RUNS and self.trials.leaks(arm, limit)
 
     def _p_value(self, arm: Arm) -> float:
         """Against the hypothesis that slowing a member does nothing."""
@@ -363,11 +370,13 @@ def _with_response(effect: Effect, sweep: Effect) -> Effect:
     )
 
 
-def _noise(lab: Lab) -> float:
-    """Noise of one run, by undelayed and by slowed ones."""
-    sigma = lab.baseline.fit().sigma
+def _noise(lab: Lab) -> tuple[float, float]:
+    """Noise of one run, by undelayed and by slowed ones, and its degrees of freedom."""
+    fits = [lab.baseline.fit()]
     slowed = lab.finalists.trials
-    return max(sigma, slowed.fit().sigma) if slowed and slowed.count(CONTROL) else sigma
+    if slowed and slowed.count(CONTROL):
+        fits.append(slowed.fit())
+    return max(fit.sigma for fit in fits), min(max(fit.dof for fit in fits), NOISE_DOF)
 
 
 def _gain(lab: Lab) -> float:

@@ -17,10 +17,11 @@ from dataclasses import replace
 from bisector.answer import Certificate, Effect, Pruned
 from bisector.discovery import Discovery
 from bisector.events import EstimateUpdated, NodeJudged
+from bisector.fixed_time import refuse_fixed_time
 from bisector.lab import BenchmarkBroken, BudgetOver, Lab, Steps
 from bisector.observations import RunObserved, RunRequest
 from bisector.response import Point, respond
-from bisector.statistics import CONTROL, sequence_radius
+from bisector.statistics import CONTROL
 from bisector.tree import ROOT
 from bisector.trials import Arm, Trials
 
@@ -39,6 +40,10 @@ STANDS_OUT, LIKELY_SE, PLAIN_SE = 1.5, 4.0, 6.0
 """Times ``--min-gain``, and standard errors, by which the small dose shows what probably is an
 effect, and what is (wrongly once in 100 times): that is searched for, and other runs claim it."""
 
+PLAIN_EFFECT, OFF_LINE = 0.3, 0.5
+"""What the coarse dose adds to the time per unit, and how far the gain of the small one is off at
+most, that is plain by one run of each."""
+
 VAIN_BLOCKS, VAIN_SE = 8, 3.0
 """Blocks after which a coarse dose that leads nowhere is given up, if it shows so many errors."""
 
@@ -52,9 +57,6 @@ least, at first, and at most."""
 
 IMPLAUSIBLE = -0.1
 """A gain that is surely less is not believed: slowed code may free something, but not so much."""
-
-FAR = 8.0
-"""How many times the dose tells what runs for a fixed time where work varies from run to run."""
 
 
 def judge_root(lab: Lab) -> Steps:
@@ -88,11 +90,12 @@ def judge_root(lab: Lab) -> Steps:
                 f"the benchmark fails when slowed by {high.dose:.0%}: {both.failures[high][-1]}"
             )
         _check_delivery(lab, trials, low)
-        if trials.count(low) < MIN_BLOCKS:
+        is_plain = trials.count(low) == 1 and _is_plain(trials, low, high)
+        if trials.count(low) < MIN_BLOCKS and not is_plain:
             continue
-        verdict = _verdict(lab, trials, both, low, high)
+        verdict = "sensitive" if is_plain else _verdict(lab, trials, both, low, high)
         if verdict == "insensitive":
-            yield from _refuse_fixed_time(lab, both, low, high)
+            yield from refuse_fixed_time(lab, both, low, high)
             gain_hi = _tightest(lab, trials, low, high)
             slowed = lab.everything - _leave_open_what_was_missed(lab, trials, low)
             bounded = lab.pruned(slowed, "measured", gain_hi, _root(lab).dose)
@@ -188,6 +191,14 @@ def _stands_out(lab: Lab, trials: Trials, arm: Arm, by_se: float) -> bool:
     )
 
 
+def _is_plain(trials: Trials, low: Arm, high: Arm) -> bool:
+    """Whether one run at each dose shows an effect that noise hardly ever has, on one line."""
+    small, coarse = trials.gain(low), trials.gain(high)
+    if small is None or coarse is None or trials.fit().effect(high).value < PLAIN_EFFECT:
+        return False
+    return abs(small.value - coarse.value) < OFF_LINE * coarse.value
+
+
 def _exceeds_slack(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool:
     """Whether the small dose does not bear the larger one out, or that one shows too much for a
     bound below ``--min-gain``, and too little for a verdict or what the small one hardly shows at
@@ -222,50 +233,6 @@ def _leave_open_what_was_missed(lab: Lab, trials: Trials, arm: Arm) -> frozenset
         return frozenset()
     lab.leave_open(missed, "not one of its calls was delayed")
     return missed
-
-
-def _refuse_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> Steps:
-    """Where time is measured, see that slowed runs do the same work, and not what they can in the
-    same time.
-
-    Raises:
-        BenchmarkBroken: it runs for a fixed time.
-        BudgetOver: its work varies too much to tell.
-    """
-    if not lab.metric_is_time:
-        return
-    achieved = "give what it achieves with --metric regex:PATTERN or --metric json:KEY"
-    try:
-        while (fixed := _is_fixed_time(lab, trials, low, high)) is None:
-            if high.dose < FAR * low.dose:  # apart: what lies beyond a slack blurs the rest
-                trials, high = lab.trials(), replace(low, dose=FAR * low.dose)
-            if lab.is_hopeless(trials, high):
-                raise BudgetOver
-            yield from lab.run_block(trials, [low, high], "search")
-    except BudgetOver:
-        lab.note(
-            "the run takes the same time whatever the delay, but how much work it does varies too "
-            f"much to say whether it runs for a fixed time; {achieved}"
-        )
-        raise
-    if fixed:
-        raise BenchmarkBroken(
-            "the run takes the same time whatever the delay, but the work it does gets less the "
-            f"more it is slowed: it runs for a fixed time, so time says nothing; {achieved}"
-        )
-
-
-def _is_fixed_time(lab: Lab, trials: Trials, low: Arm, high: Arm) -> bool | None:
-    """Whether the work lost at the larger dose is what is lost in a fixed time; None while it
-    varies too much to tell."""
-    lost = trials.work_lost(high, low)
-    if lost is None:
-        return None
-    share = min(lab.own.per_unit_s(lab.everything) / lab.time_per_unit_s, 1.0)
-    at_low, at_high = (1.0 + share * trials.dose(arm) for arm in (low, high))
-    half = 0.5 * (1.0 - at_low / at_high)
-    radius = sequence_radius(lost, 1.0 - lab.settings.confidence, half)
-    return None if abs(lost.value - half) < radius else lost.value > half
 
 
 def _measure_slack(lab: Lab) -> Generator[RunRequest, RunObserved, None]:

@@ -31,6 +31,9 @@ together, and bounds it in far fewer runs than the search could one by one."""
 MAX_RUNS = 14
 """Runs of one probe after which noise is taken to have won, in a small budget."""
 
+SOME_DOF = 4.0
+"""Degrees of freedom that the noise has soon."""
+
 MASS_MARGIN = 1.25
 """Own times are estimates: a unit is taken to be able to gain this much more than its own time."""
 
@@ -100,10 +103,10 @@ def choose_dose(lab: Lab, threshold: float) -> float:
 
 
 def _told_by_one_run(lab: Lab, trials: Trials) -> tuple[float, float]:
-    """The gain that a single run at the search's dose tells from nothing, and its standard
-    error."""
+    """The gain that a single run at the search's dose tells from nothing, once there are some, and
+    its standard error."""
     fit, dose = trials.fit(), lab.finalists.dose
-    one = Estimate(0.0, 2.0**0.5 * fit.sigma / dose, fit.dof)
+    one = Estimate(0.0, 2.0**0.5 * fit.sigma / dose, max(fit.dof, SOME_DOF))
     return sequence_radius(one, ALPHA, fit.sigma / dose), one.se
 
 
@@ -148,6 +151,7 @@ def _measure(
         arms[probe] = Arm(functions, probe_dose(lab, functions))
     if all(_judge(lab, trials, arm, probe, threshold) is None for probe, arm in arms.items()):
         yield from lab.run_block(trials, list(dict.fromkeys(arms.values())), "search")
+    _, noise = _told_by_one_run(lab, trials)
     for probe, arm in arms.items():
         judged = _judge(lab, trials, arm, probe, threshold)
         bounds, gain = trials.bounds(arm, ALPHA, threshold), trials.gain(arm)
@@ -161,7 +165,9 @@ def _measure(
             lab.emit(NodeJudged(name, len(arm.targets), judgement, bounds))
         seen = bounds or Interval(0.0, -math.inf, math.inf)
         se = gain.se if gain is not None else math.inf
-        strategy.tell(Outcome(probe, judgement, seen.estimate, seen.lo, seen.hi, reason, se))
+        bounded = seen.estimate, seen.lo, seen.hi
+        dof = trials.fit().dof
+        strategy.tell(Outcome(probe, judgement, *bounded, reason, se, noise, dof))
 
 
 def _judge(

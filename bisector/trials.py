@@ -186,9 +186,10 @@ class Trials:
         radius = sequence_radius(gain, alpha, self.scale(arm, threshold) / self.dose(arm))
         return Interval(gain.value, gain.value - radius, gain.value + radius)
 
-    def share(self, part: Arm, whole: Arm) -> Interval:
-        """Effect of ``part`` over that of ``whole`` with its 95 % interval, as it would be if all
-        were given the same dose: tiny functions get more than they are meant to."""
+    def share(self, part: Arm, whole: Arm, alpha: float = 0.05) -> Interval:
+        """Effect of ``part`` over that of ``whole``, with an anytime-valid interval of total error
+        ``alpha``, as it would be if all were given the same dose: tiny functions get more than they
+        are meant to."""
         if part == whole:
             return Interval(1.0, 1.0, 1.0)
         fit = self.fit()
@@ -198,7 +199,7 @@ class Trials:
         covariance = fit.effect_covariance(part, whole)
         ratio, lo, hi = ratio_interval(small, large, covariance, 1.0)
         unit = replace(small, value=ratio, se=0.5 * (hi - lo))
-        radius = sequence_radius(unit, 0.05, max(0.1, self.measurements.noise[0] / large.value))
+        radius = sequence_radius(unit, alpha, max(0.1, self.measurements.noise[0] / large.value))
         inside = self.dose_of(part.targets, whole)
         scale = inside / max(self.dose(part), 1e-12)
         rest = self.dose_of(whole.targets - part.targets, whole)

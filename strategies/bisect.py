@@ -26,7 +26,7 @@ from dataclasses import replace
 
 from strategies.protocol import Outcome, Probe, Problem
 from strategies.tasks import BATCH, Step, TaskStrategy
-from strategies.whereabouts import MOST_ITEMS, Whereabouts
+from strategies.whereabouts import MOST_ITEMS, Names, Whereabouts
 
 CARRIED = 0.75
 """Share of what a set does that makes one part of it the one that matters; what is left of it at
@@ -51,12 +51,13 @@ MOST_INFERRED = 2
 STRAINED = 4.0
 """Standard deviations by which it is given up that a few items do all that a set does."""
 
-LIKELY, MOST_MISSES = 0.9, 1
-"""How likely items are the ones when each is probed by itself, and how often they may not be."""
+LIKELY, SPARE, MOST_MISSES = 0.9, 2, 1
+"""How likely the items are among those that are probed one by one, how many more these may be, and
+how often they may not be among them."""
 
-EXPLAINED = 0.9
+EXPLAINED, SURE_SE = 0.9, 2.0
 """Share of the gain of all items that an answer has to have; the search looks on while half of what
-may be missing is."""
+may be missing is, and so many standard errors of a single run."""
 
 
 class BestFirstBisection(TaskStrategy):
@@ -70,6 +71,8 @@ class BestFirstBisection(TaskStrategy):
         """The gain that is looked for."""
         self._put_off: dict[frozenset[str], Outcome] = {}
         """Sets that show less than that, by a probe."""
+        self._noise = problem.noise
+        """Standard error of a single run, as far as it is known."""
         self._smallest = problem.gain
         """The smallest gain of a set that was seen to matter."""
         self._inferred: set[str] = set()
@@ -101,6 +104,7 @@ class BestFirstBisection(TaskStrategy):
 
     def tell(self, outcome: Outcome) -> None:
         """See `Strategy.tell`."""
+        self._noise = outcome.noise or self._noise
         if outcome.judgement == "sensitive":
             self._smallest = min(self._smallest, outcome.gain)
         super().tell(outcome)
@@ -121,8 +125,7 @@ class BestFirstBisection(TaskStrategy):
         """See whether what was found explains all; False when the search is over."""
         gain, found = self.problem.gain, self.result().found
         unexplained = gain - sum(each.gain for each in found)
-        missing = max(0.5 * (1.0 - EXPLAINED) * gain, 0.25 * self.problem.resolution)
-        missing = max(missing, self.problem.threshold)
+        missing = max(0.5 * (1.0 - EXPLAINED) * gain, SURE_SE * self._noise, self.problem.threshold)
         taken = frozenset[str]().union(*(each.items for each in found))
         rest = frozenset(self._inferred).union(*self._put_off) - taken
         if rest and unexplained >= missing and Probe(rest, missing) not in self._known:
@@ -183,21 +186,27 @@ class BestFirstBisection(TaskStrategy):
         """Find the few items that do all that these do; False where there seem to be none."""
         noise = self.problem.noise
         se = known.se or noise or 0.25 * (known.hi - known.lo)
-        at = Whereabouts(names, known.gain, se, noise, self.mass, self._halves, self.seed)
+        at = Whereabouts(
+            *(names, known.gain, se, noise, self.mass, self._halves),
+            least=self.problem.threshold,
+            seed=self.seed,
+        )
         asked: Counter[frozenset[str]] = Counter()
         patience = PATIENCE * math.log2(len(names))
         misses = 0
         while at.possible and at.strain < STRAINED and patience > 0:
-            places, likely = at.likeliest
-            if likely >= LIKELY and all(len(place) == 1 for place, _ in places):
-                shown = yield from self._verify(names, places, least)
-                if not (missed := [o.probe.items for o in shown if o.judgement != "sensitive"]):
+            suspects = at.suspects(LIKELY)
+            if len(suspects) <= at.items + SPARE and all(len(place) == 1 for place in suspects):
+                items = min(at.items, len(suspects))
+                shown = yield from self._verify(names, suspects, items)
+                missed = [o.probe.items for o in shown if o.judgement != "sensitive"]
+                if len(shown) - len(missed) >= items:
                     return True
                 misses += 1
                 if misses > MOST_MISSES or any(o.judgement == "unresolved" for o in shown):
                     break
-                for items in missed:
-                    at.rule_out(min(items))
+                for each in missed:
+                    at.rule_out(min(each))
                 continue
             sets = at.next(max(1, BATCH // (self.branches + 1)))
             if not sets:
@@ -210,20 +219,20 @@ class BestFirstBisection(TaskStrategy):
         return False
 
     def _verify(
-        self, names: tuple[str, ...], places: list[tuple[tuple[str, ...], float]], least: float
+        self, names: tuple[str, ...], suspects: dict[Names, float], items: int
     ) -> Generator[tuple[Probe, ...], tuple[Outcome, ...], tuple[Outcome, ...]]:
-        """Probe items that seem to do all that a set does, each by itself; where all matter, they
-        are found, and all else is not asked about twice."""
+        """Probe items that may do all that a set does, each by itself; where so many of them
+        matter, they are found, and all else is not asked about twice."""
         alone = tuple(
-            Probe(frozenset(place), max(min(least, 0.5 * gain), self.problem.threshold))
-            for place, gain in places
+            Probe(frozenset(place), max(0.5 * gain, self.problem.threshold))
+            for place, gain in suspects.items()
         )
-        rest = frozenset(names).difference(*(place for place, _ in places))
+        rest = frozenset(names).difference(*suspects)
         is_all = bool(rest) and len(names) == len(self.order)
         beside = (Probe(rest, self._half),) if is_all else ()
         outcomes = yield alone + beside
         shown = outcomes[: len(alone)]
-        if all(outcome.judgement == "sensitive" for outcome in shown):
+        if sum(outcome.judgement == "sensitive" for outcome in shown) >= items:
             for outcome in shown:
                 self._close(outcome)
             self._inferred |= set() if beside else rest

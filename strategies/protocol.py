@@ -15,6 +15,7 @@ Guarantees every strategy must give (the conformance suite in ``tests/strategies
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -74,7 +75,8 @@ class Probe:
 class Outcome:
     """What the engine found out about a probe: a judgement and the set's gain with bounds.
 
-    ``se``: standard error of the gain, infinite where nothing could be measured.
+    ``se``: standard error of the gain, infinite where nothing could be measured; ``noise``: what a
+    single run's is taken to be by now (0: as said in the problem), with its degrees of freedom.
     """
 
     probe: Probe
@@ -84,6 +86,8 @@ class Outcome:
     hi: float
     reason: str = ""
     se: float = 0.0
+    noise: float = 0.0
+    dof: float = math.inf
 
 
 @dataclass(frozen=True, slots=True)

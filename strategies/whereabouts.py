@@ -36,8 +36,15 @@ UNLIKELY = 1e-9
 TAIL_DOF = 4.0
 """Degrees of freedom of residuals."""
 
-USUAL = 0.485, 0.567
-"""Mean and standard deviation of what a normal residual costs in likelihood."""
+OUTLIER = 2.5
+"""Standard deviations that a residual counts at most where the noise is judged."""
+
+MOST_DOF = 30.0
+"""Degrees of freedom that what is said of the noise has at most."""
+
+ROUNDS, SETTLED = 4, 0.1
+"""How often hypotheses and noise are judged by each other, and by what share of it noise may still
+change."""
 
 UNEVEN = 0.1
 """Share of the gain of a set by which its parts together may differ from it."""
@@ -45,8 +52,18 @@ UNEVEN = 0.1
 SPREAD = 0.6
 """Standard deviation of what an item does, relative to what each would do if all did the same."""
 
+LITTLE, BLURRED = 0.1, 0.25
+"""What an item does at least, relative to the same; and what share of the gain it need not do more
+than where it is less than noise."""
+
 LEFT = 0.025
 """Share of the gain that all else may do."""
+
+UNKNOWN = 0.12
+"""Noise that one degree of freedom is not believed to be less than, relative to the gain."""
+
+UNSEEN = 2.0
+"""Standard errors of a single run, less than which is not looked for with single runs."""
 
 ONE_MORE = 2.0
 """Log of how much less likely one more item is."""
@@ -54,7 +71,7 @@ ONE_MORE = 2.0
 NEGLIGIBLE = 1e-3
 """Places less likely than this are not slowed."""
 
-CONFUSED, WORTH = 0.02, 0.92
+CONFUSED, WORTH = 0.1, 0.92
 """Share of the pairs of hypotheses that may be left confused; what share of those that are one more
 run has to leave at most."""
 
@@ -82,6 +99,7 @@ class Whereabouts:
         gain: what all of them do, with its standard error ``se``.
         noise: standard error of the gain of a single run, about.
         mass: the prior of a set of items.
+        least: what an item does at least.
         halve: cuts a set where it is best cut.
     """
 
@@ -93,19 +111,23 @@ class Whereabouts:
         noise: float,
         mass: Callable[[Names], float],
         halve: Halve,
+        least: float = 0.0,
         seed: int = 0,
     ) -> None:
         self._gain = gain
         self._se = math.hypot(se, UNEVEN * gain)
-        self._noise = math.hypot(noise, LEFT * gain)
+        self._noise, self._dof = noise or LEFT * gain, MOST_DOF
+        self._excess = 1.0
+        """How many times larger the noise is, by what hypotheses leave unexplained."""
         self._mass = mass
         self._halve = halve
+        self._least = max(least, min(noise, BLURRED * gain))
         self._chance = random.Random(seed)
         self._places: list[Names] = [names]
         self._masses = np.array([mass(names)])
         self._slowed: NDArray[np.bool_] = np.zeros((0, 1), dtype=bool)
         self._seen = np.zeros((0, 2))
-        """By set: the gain of its runs, and its standard error."""
+        """By set: the gain of its runs, and its standard error in those of a single run."""
         self._rows: dict[frozenset[str], int] = {}
         self._ruled_out: set[str] = set()
         self._hypotheses: Bits = np.ones((1, 1), dtype=bool)
@@ -118,27 +140,59 @@ class Whereabouts:
         return int(np.argmax(np.round(self._weights, EXACT)))
 
     @property
-    def likeliest(self) -> tuple[list[tuple[Names, float]], float]:
-        """The places of the likeliest hypothesis, each with what it does, and how likely it is that
-        all of them are places of such items."""
-        index = self._best
-        best = self._hypotheses[index]
-        sure = float(self._weights[self._hypotheses[:, best].all(axis=1)].sum())
-        return [(self._places[i], float(self._gains[index, i])) for i in np.nonzero(best)[0]], sure
+    def items(self) -> int:
+        """How many there are by the likeliest hypothesis."""
+        return int(self._hypotheses[self._best].sum())
+
+    def suspects(self, sure: float) -> dict[Names, float]:
+        """The places that hold all items as surely as that, each with what it does by the likeliest
+        hypothesis that it is part of; those of the likeliest of all come first. All items that
+        single runs show: what is less than their noise is left to who asks more closely."""
+        likely = np.round(self._likely(), EXACT)
+        order = np.lexsort((-likely, ~self._hypotheses[self._best]))
+        inside = np.zeros(len(self._places), dtype=bool)
+        found: dict[Names, float] = {}
+        for place in order:
+            inside[place] = True
+            having = np.nonzero(self._hypotheses[:, place])[0]
+            weights = np.round(self._weights[having], EXACT)
+            found[self._places[place]] = float(self._gains[having[np.argmax(weights)], place])
+            all_inside = ~(self._hypotheses & ~inside).any(axis=1)
+            if len(found) >= self.items and self._weights[all_inside].sum() >= sure:
+                break
+            left = self._gain - sum(found.values())
+            if left < UNSEEN * self._noise and likely[inside].min() >= sure:
+                break
+        return found
 
     @property
     def strain(self) -> float:
-        """By how many standard deviations what was seen is less likely, by the best hypothesis,
-        than it would be if that were true."""
-        seen = len(self._seen)
-        if not seen:
-            return 0.0
+        """By how many standard deviations more than noise is left by the best hypothesis."""
+        square, left = self._unexplained()
+        return math.log(square) / math.sqrt(2.0 / left + 2.0 / self._dof) if square else 0.0
+
+    def _unexplained(self) -> tuple[float, float]:
+        """Mean square of what the best hypothesis leaves, in units of what is known of the noise
+        beforehand, and its degrees of freedom. An outlier counts little."""
         gains = self._gains[self._best]
-        scale = np.hypot(self._seen[:, 1], LEFT * self._gain)
-        residual = (self._seen[:, 0] - np.einsum("rp,p->r", self._slowed, gains)) / scale
+        residual = self._seen[:, 0] - np.einsum("rp,p->r", self._slowed, gains)
         whole = (float(gains.sum()) - self._gain) / self._se
-        cost = float(-_log_t(residual).sum()) + 0.5 * whole**2
-        return (cost - USUAL[0] * (seen + 1)) / (USUAL[1] * math.sqrt(seen + 1))
+        z = np.append(residual / self._scales, whole / self._excess)
+        left = float(max(len(z) - self.items, 1))
+        squares = float(np.minimum(z * z, OUTLIER**2).sum())
+        return self._excess**2 * squares / left, left
+
+    @property
+    def _left(self) -> float:
+        """What all else may do, or noise that is known by few runs may be larger by."""
+        return max(LEFT, UNKNOWN / self._dof) * self._gain
+
+    @property
+    def _scales(self) -> Numbers:
+        """Standard error by set."""
+        noise = self._excess * self._noise
+        scales: Numbers = np.hypot(noise * self._seen[:, 1], self._left)
+        return scales
 
     def next(self, runs: int) -> list[frozenset[str]]:
         """What to slow in the next so many runs; fewer where they tell as much."""
@@ -172,7 +226,8 @@ class Whereabouts:
         first, second = drawn[first], drawn[second]
         foretold = np.einsum("hp,cp->hc", self._gains, candidates)
         differ = first != second
-        apart = (foretold[first[differ]] - foretold[second[differ]]) / self._noise
+        noise = math.hypot(self._excess * self._noise, self._left)
+        apart = (foretold[first[differ]] - foretold[second[differ]]) / noise
         said: Numbers = np.exp(-(apart**2) / 8.0)
         return said
 
@@ -187,8 +242,16 @@ class Whereabouts:
                 slowed = [not items.isdisjoint(place) for place in self._places]
                 self._slowed = np.vstack((self._slowed, slowed))
                 self._seen = np.vstack((self._seen, np.zeros(2)))
-            self._seen[self._rows[items]] = outcome.gain, outcome.se
-        self._weigh()
+            self._noise, self._dof = outcome.noise or self._noise, min(outcome.dof, MOST_DOF)
+            self._seen[self._rows[items]] = outcome.gain, outcome.se / self._noise
+        self._excess = 1.0
+        for _ in range(ROUNDS):
+            self._weigh()
+            square, left = self._unexplained()
+            before = self._excess
+            self._excess = math.sqrt((self._dof + left * square) / (self._dof + left))
+            if abs(self._excess / before - 1.0) < SETTLED:
+                break
 
     def rule_out(self, name: str) -> None:
         """By itself it was seen to do nothing."""
@@ -214,7 +277,7 @@ class Whereabouts:
     def _fit(self) -> tuple[Numbers, Numbers]:
         """Log evidence (by Laplace's method) and gains by place, of each hypothesis."""
         hypotheses, slowed = self._hypotheses, self._slowed.astype(float)
-        seen, scale = self._seen[:, 0], np.hypot(self._seen[:, 1], LEFT * self._gain)
+        seen, scale = self._seen[:, 0], self._scales
         precision = 1.0 / scale**2
         whole = 1.0 / self._se**2
         prior = np.log(np.maximum(self._masses, 1e-300) / self._masses.sum())
@@ -240,7 +303,7 @@ class Whereabouts:
             log -= 0.5 * usual_precision * ((found - usual) ** 2).sum(axis=1)
             log -= 0.5 * np.linalg.slogdet(information / usual_precision)[1]
             log += prior[places].sum(axis=1) + math.lgamma(count + 1.0) - ONE_MORE * count
-            log[found.min(axis=1) <= 0.1 * usual] = -math.inf
+            log[found.min(axis=1) <= max(LITTLE * usual, self._least)] = -math.inf
             logs[rows] = log
             gains[rows[:, None], places] = found
         return logs, gains
