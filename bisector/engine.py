@@ -109,6 +109,14 @@ class Engine:
                 "gains are those of the average"
             )
             known = replace(known, warnings=(*known.warnings, sentence))
+        sets = self.lab.outside.not_looked_into
+        sentences = (
+            f"{found.target} matters as a whole; whoever decided where to look did not look which "
+            "part of it does"
+            for found in known.sensitive
+            if len(found.functions) > 1 and any(each.issuperset(found.functions) for each in sets)
+        )
+        known = replace(known, warnings=(*known.warnings, *sentences))
         discovery = self.lab.discovery
         return replace(
             known,

@@ -83,10 +83,10 @@ class Asking:
             )
         for found in self._strategy.result().found:
             if len(found.items) > 1:
-                self._lab.warn(
-                    f"{self._name(found.items)} matters as a whole; whoever decided where to look "
-                    "did not look which part of it does"
-                )
+                self._lab.outside.not_looked_into.append(self._functions(found.items))
 
     def _name(self, items: frozenset[str]) -> str:
-        return self._lab.tree.name(t for name in items for t in self._units[name].functions)
+        return self._lab.tree.name(self._functions(items))
+
+    def _functions(self, items: frozenset[str]) -> frozenset[str]:
+        return frozenset(t for name in items for t in self._units[name].functions)

@@ -43,6 +43,8 @@ class Outside:
     """The latest decision."""
     objection: Objection | None = None
     """Of the search that waits for a decision."""
+    not_looked_into: list[frozenset[str]] = field(default_factory=list)
+    """Sets that were found to matter as a whole."""
 
     @property
     def is_done(self) -> bool:

@@ -12,6 +12,7 @@ from bisector.answer import Answer
 from bisector.discovery import CodeProfile, SiteProfile
 from bisector.engine import Engine, EngineSettings
 from bisector.errors import UsageError
+from bisector.events import NodeJudged
 from bisector.observations import RunObserved, RunRequest
 
 MS = 1e-3
@@ -36,6 +37,20 @@ def serving(**changes: object) -> Program:
 
 def found(result: Answer) -> set[str]:
     return {finding.target for finding in result.sensitive}
+
+
+@pytest.mark.parametrize(("noise", "at_once"), [(0.003, True), (0.15, False)])
+def test_an_effect_that_is_plain_by_one_run_of_each_dose_is_searched_for_at_once(
+    noise: float, at_once: bool
+) -> None:
+    engine = Engine(EngineSettings(budget_s=600.0))
+    program, made = Program({"main": {"a:f": 4 * MS, "b:g": 3 * MS}}, noise=noise), 0
+    while (request := engine.ask()) is not None:
+        made += request.purpose == "search"
+        engine.tell(program.run(request))
+        if any(isinstance(event, NodeJudged) for event in engine.drain_events()):
+            break
+    assert (made == 3) is at_once
 
 
 def test_finds_exactly_the_critical_functions_and_certifies_them() -> None:

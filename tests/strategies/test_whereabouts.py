@@ -28,9 +28,15 @@ def whereabouts(names: Names, items: int, noise: float) -> Whereabouts:
 
 
 def search(
-    at: Whereabouts, planted: set[str], noise: float, seed: int = 0, most: int = 80
+    at: Whereabouts,
+    planted: set[str],
+    noise: float,
+    seed: int = 0,
+    most: int = 80,
+    said: tuple[float, float] = (0.0, math.inf),
 ) -> tuple[set[str], int]:
-    """What it comes to, and by how many runs."""
+    """What it comes to, and by how many runs. ``said``: noise as it is told, with its degrees of
+    freedom."""
     chance, runs = random.Random(seed), 0
     while runs < most:
         places = at.suspects(0.9)
@@ -41,7 +47,8 @@ def search(
         outcomes = []
         for items in sets:
             gain = GAIN * len(items & planted) + chance.gauss(0.0, noise)
-            outcomes.append(Outcome(Probe(items, runs=1), "unresolved", gain, 0, 0, "", noise))
+            probe, se = Probe(items, runs=1), said[0] or noise
+            outcomes.append(Outcome(probe, "unresolved", gain, 0, 0, "", se, *said))
         runs += len(outcomes)
         at.learn(outcomes)
     return set(), runs
@@ -88,6 +95,17 @@ def test_what_fits_is_not_strained() -> None:
         at = whereabouts(names, 2, 0.05)
         search(at, {"f0007", "f0700"}, 0.05, seed)
         assert at.strain < 4.0
+
+
+def test_noise_that_few_runs_made_look_small_is_found_out() -> None:
+    """Said to be a sixth of what it is: that is neither strain nor a second, small item."""
+    names, right = tuple(f"f{i:04}" for i in range(1000)), 0
+    for seed in range(8):
+        planted = set(random.Random(seed).sample(names, 1))
+        at = whereabouts(names, 1, 0.005)
+        found, _ = search(at, planted, 0.03, seed, said=(0.005, 2.0))
+        right += found == planted and at.strain < 4.0
+    assert right >= 7
 
 
 def test_an_item_that_was_ruled_out_is_not_named_again() -> None:
