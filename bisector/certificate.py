@@ -23,7 +23,7 @@ from bisector.lab import BudgetOver, Lab, Steps
 from bisector.search import MASS_MARGIN, publish, search, warn_of_amplification
 from bisector.statistics import CONTROL, holm, sequence_p_value
 from bisector.sweep import sweep
-from bisector.trials import Arm
+from bisector.trials import Arm, Trials
 
 ATTEMPTS = (0.75, 0.15, 0.07, 0.03)
 """What share of the error of *necessary* each of them has."""
@@ -80,9 +80,8 @@ class _Attempt:
         self.refuted: set[str] = set()
         """Targets that fresh runs did not show to be necessary: no longer members."""
         self.alpha = alpha
-        self.trials = lab.trials()
         self.noise, dof = _noise(lab)
-        self.trials.measurements.noise = self.noise, dof
+        self.trials = Trials(lab.own, (self.noise, dof), lab.disturbance)
         self.most: dict[frozenset[str], float] = {}
         """The largest dose of a set, where that is less than the coarse one."""
         self.shown: set[Arm] = set()
