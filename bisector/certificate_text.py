@@ -6,6 +6,7 @@ failed; no sentence is left out because it is bad news.
 
 from __future__ import annotations
 
+from bisector.phrases import dose
 from bisector.schema import Summary
 from bisector.wording import about, at_most, counted, percent, percent_range, spoken, visible
 
@@ -32,10 +33,10 @@ def _everything(summary: Summary) -> str:
             return "Everything together: not tested in fresh runs."
         bound = at_most(root.estimated_gain.ci95[1])
         return f"Everything together could gain at most {bound} (95% bound)."
-    dose = _dose(summary)
+    slowed = _slowed(summary, [summary.certificate.dose])
     costs = spoken(summary.benchmark.metric).costs(complete.complement_drop_upper95)
     held = "" if complete.holds else ", which is more than was allowed for"
-    return f"Everything together{dose} {costs} (95% bound){held}."
+    return f"Everything together{slowed} {costs} (95% bound){held}."
 
 
 def _necessary(summary: Summary) -> str:
@@ -53,7 +54,8 @@ def _necessary(summary: Summary) -> str:
     worst = max(part.p_values.values(), default=None)
     p = "" if worst is None else f" (largest p-value {worst:.1g}{level})"
     each = "the entry alone" if len(summary.sensitive) == 1 else f"each of the {n} alone"
-    return f"Necessary: {each}{_dose(summary)} {what.lowers} {what.noun}{p}."
+    slowed = _slowed(summary, [entry.dose for entry in summary.sensitive])
+    return f"Necessary: {each}{slowed} {what.lowers} {what.noun}{p}."
 
 
 def _sufficient(summary: Summary) -> str:
@@ -65,7 +67,8 @@ def _sufficient(summary: Summary) -> str:
         share += f" [{percent_range(*part.ci95)}]"
     if not part.holds:
         return f"Sufficient: failed; the set alone reproduces only {share} of the effect of *:*."
-    return f"Sufficient: slowing only the set reproduces {share} of the effect of *:*."
+    slowed = _slowed(summary, [summary.certificate.dose])
+    return f"Sufficient: the set alone{slowed} reproduces {share} of the effect of *:*."
 
 
 def _complete(summary: Summary) -> str:
@@ -82,6 +85,10 @@ def _complete(summary: Summary) -> str:
     return f"Complete: slowing everything else {worth}."
 
 
-def _dose(summary: Summary) -> str:
-    dose = summary.certificate.dose
-    return "" if dose is None else f", slowed by {percent(dose)},"
+def _slowed(summary: Summary, doses: list[float | None]) -> str:
+    known = [each for each in doses if each is not None]
+    if not known:
+        return ""
+    fixed_ns = summary.root.delay_ns if summary.root else None
+    said = dict.fromkeys(dose(each, fixed_ns) for each in (min(known), max(known)))
+    return f", slowed by {' to '.join(said)},"

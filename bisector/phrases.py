@@ -155,8 +155,10 @@ def response(effect: EffectPart, unit: str, delay_ns: float | None, what: Spoken
 
 
 def dose(share: float, delay_ns: float | None) -> str:
-    """A proportional dose, or the fixed delay per call of the classic method."""
-    return percent(share) if delay_ns is None else f"{duration_ns(delay_ns)} per call"
+    """A proportional dose, or so many times the fixed delay per call of the classic method."""
+    if delay_ns is None:
+        return percent(share)
+    return f"{duration_ns(max(round(share), 1) * delay_ns)} per call"
 
 
 def bound(gain: float | None) -> str:

@@ -121,7 +121,7 @@ def _as_paragraph(
     indent = INDENT + " " * len(head)
     page.prose(f"gain {percent_with_interval(finding.estimated_gain)}", indent=indent)
     own = f"{duration_ns(finding.own_cpu_ns_per_unit)} CPU"
-    if finding.own_wait_ns_per_unit > 0:
+    if finding.own_wait_ns_per_unit > 1e-3 * finding.own_cpu_ns_per_unit:
         own += f", {duration_ns(finding.own_wait_ns_per_unit)} waiting"
     if waits(finding):
         own += " (it waits)"

@@ -49,7 +49,7 @@ def test_the_answer_comes_first_and_every_element_is_ours(name):
 def test_it_has_the_set_with_intervals_the_certificate_and_the_commands():
     text = told(answers.PYTHON_BOUND)
     assert f"| `{answers.SAMPLE}` | 30.9% \\[29.7% … 32.1%\\] | 2.02 ms |" in text
-    assert "- Sufficient: slowing only the set reproduces 96%" in text
+    assert "- Sufficient: the set alone, slowed by 10%, reproduces 96%" in text
     assert "```sh\nspeedbump-bisect inject --targets " in text
     assert "#### What to do next" in text
     assert f"- Leave `{answers.PREPARE}` alone, however hot: at most 0.4% to gain." in text

@@ -14,6 +14,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bisector.answer import Certificate
+from bisector.phrases import dose
 from bisector.reporting.terminal import MOST_PRUNED, render
 from bisector.summary import MetricInfo, summarize
 from bisector.wording import visible
@@ -156,16 +157,16 @@ def test_unresolved_nodes_have_their_reason():
 
 def test_the_certificate_is_told_in_three_sentences():
     text = words(page(answers.PYTHON_BOUND))
-    assert "Necessary: each of the 2 entries alone, slowed by 10%, lowers throughput" in text
+    assert "Necessary: each of the 2 entries alone, slowed by 25%, lowers throughput" in text
     assert "family-wise confidence 95%" in text
-    assert "slowing only the set reproduces 96% [93% … 99%] of the effect of *:*" in text
+    assert "the set alone, slowed by 10%, reproduces 96% [93% … 99%] of the effect of *:*" in text
     assert "everything else costs at most 0.3% of throughput, so it could gain at most 1.2%" in text
 
 
 def test_of_a_latency_what_is_lost_in_rate_is_added_in_time():
     metric = MetricInfo("app:accept,app:done", "s", "latency:app:accept,app:done", False)
     text = words(page(answers.PYTHON_BOUND, context=replace(CONTEXT, metric=metric)))
-    assert "slowed by 10%, raises the latency" in text
+    assert "slowed by 25%, raises the latency" in text
     assert "everything else adds at most 0.4% to the latency, so it could gain" in text
     assert "latency +" in text
 
@@ -224,3 +225,16 @@ def test_a_failure_shows_the_sentence_and_no_certificate():
     text = page(answers.FAILED)
     assert words(text).startswith("No answer: the benchmark exited with code 3")
     assert "Certificate" not in text
+
+
+def test_of_doses_that_differ_the_certificate_names_the_range():
+    first, second, *others = answers.PYTHON_BOUND.sensitive
+    effect = replace(second.effect, dose=0.5)
+    doses = (first, replace(second, effect=effect), *others)
+    text = words(page(replace(answers.PYTHON_BOUND, sensitive=doses)))
+    assert "each of the 2 entries alone, slowed by 25% to 50%, lowers throughput" in text
+
+
+def test_a_dose_of_the_classic_method_is_a_multiple_of_its_delay():
+    assert (dose(0.97, 1e4), dose(2.02, 1e4)) == ("10.0 µs per call", "20.0 µs per call")
+    assert dose(0.25, None) == "25%"
