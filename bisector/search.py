@@ -106,8 +106,13 @@ def _told_by_one_run(lab: Lab, trials: Trials) -> tuple[float, float]:
     """The gain that a single run at the search's dose tells from nothing, once there are some, and
     its standard error."""
     fit, dose = trials.fit(), lab.finalists.dose
-    one = Estimate(0.0, 2.0**0.5 * fit.sigma / dose, max(fit.dof, SOME_DOF))
+    one = Estimate(0.0, _noise(lab, trials), max(fit.dof, SOME_DOF))
     return sequence_radius(one, ALPHA, fit.sigma / dose), one.se
+
+
+def _noise(lab: Lab, trials: Trials) -> float:
+    """Standard error of the gain of a single run, next to a single undelayed one."""
+    return math.sqrt(2.0) * trials.fit().sigma / lab.finalists.dose
 
 
 def probe_dose(lab: Lab, targets: frozenset[str]) -> float:
@@ -151,7 +156,7 @@ def _measure(
         arms[probe] = Arm(functions, probe_dose(lab, functions))
     if all(_judge(lab, trials, arm, probe, threshold) is None for probe, arm in arms.items()):
         yield from lab.run_block(trials, list(dict.fromkeys(arms.values())), "search")
-    _, noise = _told_by_one_run(lab, trials)
+    noise, dof = _noise(lab, trials), trials.fit().dof
     for probe, arm in arms.items():
         judged = _judge(lab, trials, arm, probe, threshold)
         bounds, gain = trials.bounds(arm, ALPHA, threshold), trials.gain(arm)
@@ -166,7 +171,6 @@ def _measure(
         seen = bounds or Interval(0.0, -math.inf, math.inf)
         se = gain.se if gain is not None else math.inf
         bounded = seen.estimate, seen.lo, seen.hi
-        dof = trials.fit().dof
         strategy.tell(Outcome(probe, judgement, *bounded, reason, se, noise, dof))
 
 

@@ -195,7 +195,7 @@ class BestFirstBisection(TaskStrategy):
         patience = PATIENCE * math.log2(len(names))
         misses = 0
         while at.possible and at.strain < STRAINED and patience > 0:
-            suspects = at.suspects(LIKELY)
+            suspects = at.suspects(LIKELY, SPARE)
             if len(suspects) <= at.items + SPARE and all(len(place) == 1 for place in suspects):
                 items = min(at.items, len(suspects))
                 shown = yield from self._verify(names, suspects, items)

@@ -144,15 +144,16 @@ class Whereabouts:
         """How many there are by the likeliest hypothesis."""
         return int(self._hypotheses[self._best].sum())
 
-    def suspects(self, sure: float) -> dict[Names, float]:
+    def suspects(self, sure: float, spare: int = 0) -> dict[Names, float]:
         """The places that hold all items as surely as that, each with what it does by the likeliest
         hypothesis that it is part of; those of the likeliest of all come first. All items that
-        single runs show: what is less than their noise is left to who asks more closely."""
+        single runs show: what is less than their noise is left to who asks more closely. Where it
+        takes more than ``spare`` places beyond the number of items, these are not all."""
         likely = np.round(self._likely(), EXACT)
         order = np.lexsort((-likely, ~self._hypotheses[self._best]))
         inside = np.zeros(len(self._places), dtype=bool)
         found: dict[Names, float] = {}
-        for place in order:
+        for place in order[: self.items + spare + 1]:
             inside[place] = True
             having = np.nonzero(self._hypotheses[:, place])[0]
             weights = np.round(self._weights[having], EXACT)

@@ -1,5 +1,5 @@
 """What all tests share: Ctrl-C works here even where the tests were started in the background; and
-what depends on real clocks gets a second chance."""
+what depends on real clocks is tried up to three times."""
 
 from __future__ import annotations
 
