@@ -24,9 +24,12 @@ from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
 
+import numpy as np
+
+from strategies.line import Line, Names
 from strategies.protocol import Outcome, Probe, Problem
 from strategies.tasks import BATCH, Step, TaskStrategy
-from strategies.whereabouts import MOST_ITEMS, Names, Whereabouts
+from strategies.whereabouts import MOST_ITEMS, Whereabouts
 
 CARRIED = 0.75
 """Share of what a set does that makes one part of it the one that matters; what is left of it at
@@ -64,9 +67,7 @@ class BestFirstBisection(TaskStrategy):
     """See the module docstring. The default strategy."""
 
     def __init__(self, problem: Problem, seed: int = 0) -> None:
-        self.order = tuple(
-            item.name for item in sorted(problem.items, key=lambda item: (item.path, item.name))
-        )
+        self._line = Line.of(problem.items)
         self.least = max(problem.threshold, problem.resolution)
         """The gain that is looked for."""
         self._put_off: dict[frozenset[str], Outcome] = {}
@@ -84,13 +85,13 @@ class BestFirstBisection(TaskStrategy):
     def first(self) -> Step:
         """All items together are known to matter: that is why there is a search."""
         whole = Outcome(
-            Probe(frozenset(self.order)),
+            Probe(frozenset(self._line.names)),
             "sensitive",
             self.problem.gain,
             self.problem.gain_lo,
             self.problem.gain_hi,
         )
-        return self.explore(self.order, whole, 0)
+        return self.explore(self._line.names, whole, 0)
 
     def ask(self) -> tuple[Probe, ...]:
         """See `Strategy.ask`; what was put off is looked at again once there is nothing else."""
@@ -146,8 +147,7 @@ class BestFirstBisection(TaskStrategy):
         known = yield from self._ask(items, max(least, self.problem.threshold))
         if known.judgement != "sensitive":
             return self._close(known)
-        names = tuple(name for name in self.order if name in known.probe.items)
-        return (yield from self.explore(names, known, 0))
+        return (yield from self.explore(self._line.part(known.probe.items).names, known, 0))
 
     def explore(self, names: tuple[str, ...], known: Outcome, inferred: int) -> Step:
         """Narrow down a set that matters; returns whether something was found, or put off.
@@ -167,30 +167,26 @@ class BestFirstBisection(TaskStrategy):
             return self._close(known)
         if len(names) <= FEW:
             return (yield from self._each(names, known, inferred, least))
-        if self._may_be_few(names, known.gain):
-            located = yield from self._locate(names, known, least)
+        line = self._line.part(names)
+        if self._may_be_few(line, known.gain):
+            located = yield from self._locate(line, known, least)
             if located:
                 return True
-        heavy, light = self._halves(names)
+        heavy, light = line.halves()
         first = yield from self._ask(frozenset(heavy), least)
         return (yield from self._halves_of(known, inferred, (heavy, light), first))
 
-    def _may_be_few(self, names: tuple[str, ...], gain: float) -> bool:
+    def _may_be_few(self, line: Line, gain: float) -> bool:
         """Whether a few items may do all that these do: it is not much more than the least that was
         seen to matter, and there are some with so much time of their own."""
-        heaviest = sorted((self.items[name].mass for name in names), reverse=True)[:MOST_ITEMS]
         few = self._adds_up and gain <= MOST_ITEMS * self._smallest
-        return few and sum(heaviest) >= 0.5 * gain
+        return few and float(np.sort(line.masses)[-MOST_ITEMS:].sum()) >= 0.5 * gain
 
-    def _locate(self, names: tuple[str, ...], known: Outcome, least: float) -> Step:
+    def _locate(self, line: Line, known: Outcome, least: float) -> Step:
         """Find the few items that do all that these do; False where there seem to be none."""
-        noise = self.problem.noise
+        names, noise = line.names, self.problem.noise
         se = known.se or noise or 0.25 * (known.hi - known.lo)
-        at = Whereabouts(
-            *(names, known.gain, se, noise, self.mass, self._halves),
-            least=self.problem.threshold,
-            seed=self.seed,
-        )
+        at = Whereabouts(line, known.gain, se, noise, self.problem.threshold, self.seed)
         asked: Counter[frozenset[str]] = Counter()
         patience = PATIENCE * math.log2(len(names))
         misses = 0
@@ -228,7 +224,7 @@ class BestFirstBisection(TaskStrategy):
             for place, gain in suspects.items()
         )
         rest = frozenset(names).difference(*suspects)
-        is_all = bool(rest) and len(names) == len(self.order)
+        is_all = bool(rest) and len(names) == len(self._line.names)
         beside = (Probe(rest, self._half),) if is_all else ()
         outcomes = yield alone + beside
         shown = outcomes[: len(alone)]
@@ -373,20 +369,3 @@ class BestFirstBisection(TaskStrategy):
         hi = gain + math.hypot(whole.hi - whole.gain, part.gain - part.lo)
         se = math.hypot(whole.se or self.problem.noise, part.se)
         return Outcome(Probe(frozenset(rest)), "sensitive", gain, lo, hi, se=se)
-
-    def _halves(self, names: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Cut where the masses balance within 2:1 and the tree says least belongs together."""
-        total = self.mass(names) or 1.0
-        cuts = []
-        running = 0.0
-        for index in range(1, len(names)):
-            running += self.items[names[index - 1]].mass
-            imbalance = abs(2.0 * running / total - 1.0)
-            before, after = self.items[names[index - 1]].path, self.items[names[index]].path
-            shared = 0
-            while shared < min(len(before), len(after)) and before[shared] == after[shared]:
-                shared += 1
-            cuts.append((imbalance > 1 / 3, shared if imbalance <= 1 / 3 else 0, imbalance, index))
-        cut = min(cuts)[-1]
-        left, right = names[:cut], names[cut:]
-        return (left, right) if self.mass(left) >= self.mass(right) else (right, left)
