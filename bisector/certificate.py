@@ -91,17 +91,13 @@ class _Attempt:
         self.certified = False
         self.complement_matters = False
         self.alone: list[Arm] = []
+        self._split()
+
+    def _split(self) -> None:
+        """Everything in the functions of all members, and the rest."""
+        self.set = frozenset[str]().union(*(m.functions for m in self.members))
+        self.complement = self.lab.everything - self.set
         self._choose_doses()
-
-    @property
-    def set(self) -> frozenset[str]:
-        """The functions of all members."""
-        return frozenset().union(*(m.functions for m in self.members))
-
-    @property
-    def complement(self) -> frozenset[str]:
-        """Everything else."""
-        return self.lab.everything - self.set
 
     def _choose_doses(self) -> None:
         """Arms for what is still open, by what is known of noise and slack."""
@@ -234,8 +230,9 @@ class _Attempt:
             member.co_critical_with = tuple(others)
         left = tuple(f for f in lab.known.sensitive if f.target not in self.refuted)
         lab.know(sensitive=left)
-        self.most |= zip((self.set, self.complement), doses, strict=True)
         self.sufficient = self.complete = None
+        self._split()
+        self.most |= zip((self.set, self.complement), doses, strict=True)
         self._choose_doses()
         return True
 

@@ -125,6 +125,9 @@ class Function:
 
     def computing(self) -> Function:
         """The same function with its waiting left out."""
+        sites = (site for code in self.codes for site in code.sites)
+        if self.wait_s == 0.0 and all(site.wait_s == 0.0 for site in sites):
+            return self
         codes = tuple(
             replace(code, sites=tuple(replace(site, wait_s=0.0) for site in code.sites))
             for code in self.codes

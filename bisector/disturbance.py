@@ -85,6 +85,8 @@ class Disturbance:
         self._runs: list[tuple[int, float, NDArray[np.float64]]] = []
         """(block, CPU seconds without delays, delays by column)."""
         self._columns: dict[str, int] = {}
+        self._inside: dict[frozenset[str], list[float]] = {}
+        """By functions that were asked about: how long they were delayed, by run."""
         self._same: dict[frozenset[str], bool] = {}
         self.noise = self.left = 0.0
         """Standard deviation of undelayed log times, as measured and with CPU time taken out."""
@@ -159,19 +161,11 @@ class Disturbance:
     def _sees_same_work(self, targets: frozenset[str]) -> bool:
         """Least squares of CPU time on the delays in these functions and on those in all others,
         within blocks."""
-        delays = np.zeros((len(self._runs), len(self._columns)))
-        for at, (_, _, row) in enumerate(self._runs):
-            delays[at, : len(row)] = row
-        inside = np.array([target in targets for target in self._columns], dtype=bool)
+        inside = self._delays_inside(targets)
         _, block = np.unique([run[0] for run in self._runs], return_inverse=True)
         size = np.bincount(block)
-        table = np.array(
-            [
-                delays[:, inside].sum(axis=1),
-                delays[:, ~inside].sum(axis=1),
-                [run[1] for run in self._runs],
-            ]
-        )
+        together = np.array([float(delays.sum()) for _, _, delays in self._runs])
+        table = np.array([inside, together - inside, [run[1] for run in self._runs]])
         means = np.array([np.bincount(block, column) / size for column in table])
         here, elsewhere, cpu = table - means[:, block]
         dof = len(cpu) - len(size) - 2
@@ -191,6 +185,15 @@ class Disturbance:
         if slope > 0.0 and self._of_lanes and self.lanes == 1:
             return 0.5 * (1.0 + slope) ** 2 > least
         return 0.5 - abs(slope) > least and abs(slope) < max(HARDLY, 2.0 * math.sqrt(noise))
+
+    def _delays_inside(self, targets: frozenset[str]) -> NDArray[np.float64]:
+        """How long these functions were delayed, by run."""
+        known = self._inside.setdefault(targets, [])
+        new = self._runs[len(known) :]
+        columns = [self._columns[target] for target in targets if target in self._columns]
+        at = np.array(columns, np.int64)
+        known += (float(delays[at[at < len(delays)]].sum()) for _, _, delays in new)
+        return np.array(known)
 
     def _column(self, target: str) -> int:
         return self._columns.setdefault(target, len(self._columns))

@@ -9,7 +9,6 @@ fresh runs.
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import TypeVar
@@ -120,8 +119,8 @@ class Guarded:
         parts: tuple[Found | Cleared | Open, ...] = (*result.found, *result.cleared, *result.open)
         for part in parts:
             self._check_items(part.items, "said something of")
-        named = Counter(item for part in parts for item in part.items)
-        if named.keys() != self._items or max(named.values(), default=1) > 1:
+        named = frozenset[str]().union(*(part.items for part in parts))
+        if named != self._items or sum(len(part.items) for part in parts) > len(named):
             raise self.failed("named some functions twice, or not at all, in its result")
         for found in result.found:
             if not all(map(math.isfinite, (found.gain, found.lo, found.hi))):

@@ -129,9 +129,10 @@ class Lab:
         )
         usable = {f.target: f for f in chosen if f.unresolved is None and f.own_per_call_s > 0.0}
         self.tree = Tree(usable.values(), beside=[f.target for f in refused])
-        self.own = OwnTime(usable, settings.delay_ns, discovery)
+        roster = self.tree.roster
+        self.own = OwnTime(usable, settings.delay_ns, discovery, roster)
         computing = {target: function.computing() for target, function in usable.items()}
-        self.computing = OwnTime(computing, settings.delay_ns, discovery)
+        self.computing = OwnTime(computing, settings.delay_ns, discovery, roster)
         self.everything = frozenset(usable)
         self.disturbance.lanes = discovery.lanes
         for warning in discovery.warnings:
@@ -172,8 +173,9 @@ class Lab:
 
     def mass(self) -> dict[str, float]:
         """Upper bound of each function's gain: own time over time per unit."""
-        t0 = self.time_per_unit_s
-        return {t: self.own.per_unit_s(frozenset((t,))) / t0 for t in self.everything}
+        shares = (self.own.by_target() / self.time_per_unit_s).tolist()
+        found = zip(self.own.roster.targets, shares, strict=True)
+        return {target: share for target, share in found if target in self.everything}
 
     def trials(self, own: OwnTime | None = None) -> Trials:
         """An empty set of runs for a stage; what the baseline says of the noise counts a little."""
@@ -349,12 +351,13 @@ class Lab:
             return
         trials.add(arm, block, observed, time_s)
         self.looked_at.add(arm.targets)
-        delays_s = {
-            target: each.delayed_ns / 1e9 / observed.units
-            for target, each in observed.delivered.items()
-        }
-        of_lanes = observed.lane_cpu_s is not None
-        self.disturbance.learn(block, time_s, observed.own_cpu_s, delays_s, of_lanes)
+        if observed.own_cpu_s is not None:
+            delays_s = {
+                target: each.delayed_ns / 1e9 / observed.units
+                for target, each in observed.delivered.items()
+            }
+            of_lanes = observed.lane_cpu_s is not None
+            self.disturbance.learn(block, time_s, observed.own_cpu_s, delays_s, of_lanes)
 
     def request(
         self,

@@ -140,9 +140,11 @@ class Measurements:
         """What is fitted. Windows of one arm hold work that differs, and so do the delays that
         fall into them; what a delay more or less does is known from the arm itself."""
         even = list(times_s)
-        control = [t for run, t in zip(self._runs, times_s, strict=True) if run.arm == CONTROL]
-        for arm in {run.arm for run in self._runs} - {CONTROL} if control else ():
-            members = [i for i, run in enumerate(self._runs) if run.arm == arm]
+        by_arm: dict[Hashable, list[int]] = {}
+        for i, run in enumerate(self._runs):
+            by_arm.setdefault(run.arm, []).append(i)
+        control = [times_s[i] for i in by_arm.pop(CONTROL, ())]
+        for members in by_arm.values() if control else ():
             usual_s = float(np.mean([self._runs[i].delay_s for i in members]))
             if usual_s <= 0.0:
                 continue

@@ -6,12 +6,13 @@ calls that a run made; `bisector.trials` reads doses and gains from it.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
+import numpy as np
+
+from bisector.columns import Counts, Numbers, Roster
 from bisector.discovery import MOST_DISTURBED, Discovery, Function
 from bisector.dose import callbacks_of
-from bisector.observations import Delivered
 
 WAITS_COUNT = 0.01
 """What a second of waiting counts for in the work of a run: enough where nothing else is done."""
@@ -34,28 +35,29 @@ class OwnTime:
         functions: Mapping[str, Function],
         delay_ns: float | None = None,
         found: Discovery | None = None,
+        roster: Roster | None = None,
     ) -> None:
+        self.roster = roster or Roster(functions)
         self.delay_ns = delay_ns
         self.of_window = found is not None and found.is_of_window
         self.slower = 1.0
-        self._per_unit: dict[str, float] = {}
-        self._per_call: dict[str, float] = {}
-        self._waiting: dict[str, float] = {}
-        """Share of own time that is spent waiting."""
-        self._callbacks: dict[str, float] = {}
-        self._sums: dict[frozenset[str], tuple[float, float]] = {}
-        """By set: how much slower processors were, and its own time per unit by that."""
         callback_s = found.callback_s if found else 0.0
-        for target, function in functions.items():
-            if delay_ns is None:
-                self._callbacks[target] = callbacks_of(function, callback_s)
-                self._per_unit[target] = function.own_s
-                self._per_call[target] = function.own_per_call_s
-                self._waiting[target] = function.wait_s / max(function.own_s, 1e-12)
-            else:
-                self._callbacks[target] = 1.0
-                self._per_unit[target] = function.calls * delay_ns / 1e9
-                self._per_call[target] = delay_ns / 1e9
+        known = [functions.get(target) for target in self.roster.targets]
+
+        def column(of: Callable[[Function], float]) -> Numbers:
+            return np.array([0.0 if each is None else of(each) for each in known])
+
+        self._waiting = np.zeros(len(known))
+        """Share of own time that is spent waiting."""
+        if delay_ns is None:
+            self._per_unit = column(lambda each: each.own_s)
+            self._per_call = column(lambda each: each.own_per_call_s)
+            self._callbacks = column(lambda each: callbacks_of(each, callback_s))
+            self._waiting = column(lambda each: each.wait_s) / np.maximum(self._per_unit, 1e-12)
+        else:
+            self._per_unit = column(lambda each: each.calls * delay_ns / 1e9)
+            self._per_call = column(lambda _: delay_ns / 1e9)
+            self._callbacks = column(lambda _: 1.0)
 
     def judge_speed(self, found: Discovery | None, usual_s: float | None) -> None:
         """How much slower processors are on average than when ``found`` was made.
@@ -75,39 +77,33 @@ class OwnTime:
 
     def per_unit_s(self, targets: frozenset[str]) -> float:
         """Own time of a set per unit of work."""
-        known = self._sums.get(targets)
-        if known is None or known[0] != self.slower:
-            # Exactly rounded: sets have no order, and the same runs must lead to the same sums.
-            total = math.fsum(self._by_now(t, self._per_unit.get(t, 0.0)) for t in targets)
-            known = self._sums[targets] = self.slower, total
-        return known[1]
+        return float(self.by_target()[self.roster.places(targets)].sum())
 
-    def _by_now(self, target: str, own_s: float) -> float:
-        """An own time of this target as the processors are by now."""
+    def by_target(self) -> Numbers:
+        """Own time of each target per unit of work, by place."""
+        return self._by_now(self._per_unit)
+
+    def _by_now(self, own_s: Numbers) -> Numbers:
+        """Own times as the processors are by now."""
         if self.delay_ns is not None or self.slower == 1.0:
             return own_s
-        waiting = self._waiting.get(target, 0.0)
-        return own_s * (waiting + (1.0 - waiting) * self.slower)
+        by_now: Numbers = own_s * (self._waiting + (1.0 - self._waiting) * self.slower)
+        return by_now
 
-    def work_s(self, delivered: Mapping[str, Delivered]) -> float:
+    def work_s(self, counts: Counts) -> float:
         """What the calls of a run compute, in seconds as if none was delayed.
 
         Waits hardly count: a helper that looks now and then does so less often when it is slowed.
         """
-        return sum(
-            max(1.0 - self._waiting.get(target, 0.0), WAITS_COUNT)
-            * (self._per_call.get(target, 0.0) * counted.calls)
-            for target, counted in delivered.items()
-        )
+        at = counts.places
+        computing = np.maximum(1.0 - self._waiting[at], WAITS_COUNT)
+        return float((computing * self._per_call[at] * counts.calls).sum())
 
-    def callbacks(self, delivered: Mapping[str, Delivered]) -> float:
+    def callbacks(self, counts: Counts) -> float:
         """How many there were in a run."""
-        return sum(
-            counted.calls * self._callbacks.get(target, 0.0)
-            for target, counted in delivered.items()
-        )
+        return float((self._callbacks[counts.places] * counts.calls).sum())
 
-    def expected_s(self, delivered: Mapping[str, Delivered], dose: float) -> float:
+    def expected_s(self, counts: Counts, dose: float) -> float:
         """What a dose of 1 adds to the calls that were made in a run slowed by ``dose``.
 
         Waits among other code shrink when that is slowed, or grow where they wait for it, and are
@@ -115,13 +111,12 @@ class OwnTime:
         dose of the rest smaller, and what was waited longer does not make it larger. What was given
         on CPU is a dose of what computes.
         """
-        total = 0.0
-        for target, counted in delivered.items():
-            per_call_s = self._per_call.get(target, 0.0)
-            own = self._by_now(target, per_call_s) * counted.calls
-            if len(delivered) > 1 and (waiting := self._waiting.get(target, 0.0)) > 0.0:
-                worked = own - waiting * per_call_s * counted.calls
-                spun_s = dose * worked if counted.spun_ns is None else counted.spun_ns / 1e9
-                own = worked + max(counted.delayed_ns / 1e9 - spun_s, 0.0) / max(dose, 1e-12)
-            total += own
-        return total
+        at = counts.places
+        waiting, per_call_s = self._waiting[at], self._per_call[at]
+        own_s = self._by_now(self._per_call)[at] * counts.calls
+        if len(at) > 1:
+            worked_s = own_s - waiting * per_call_s * counts.calls
+            spun_s = np.where(np.isnan(counts.spun_s), dose * worked_s, counts.spun_s)
+            waited_s = np.maximum(counts.delayed_s - spun_s, 0.0) / max(dose, 1e-12)
+            own_s = np.where(waiting > 0.0, worked_s + waited_s, own_s)
+        return float(own_s.sum())

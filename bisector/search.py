@@ -16,7 +16,7 @@ from bisector.finalists import Finalist
 from bisector.guarded import MOST_IN_VAIN, Guarded
 from bisector.lab import BudgetOver, Lab, Steps
 from bisector.statistics import Estimate, sequence_radius
-from bisector.tree import Unit
+from bisector.tree import Units
 from bisector.trials import Arm, Trials
 from strategies.protocol import Judgement, Outcome, Probe, Problem
 from strategies.registry import make
@@ -58,14 +58,14 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
     targets = lab.everything if within is None else within
     threshold = lab.settings.threshold * root.gain.estimate
     mass = {t: m * MASS_MARGIN for t, m in lab.mass().items() if t in targets}
-    units, rest = lab.tree.within(targets).units(mass, threshold)
+    found, rest = lab.tree.within(targets).units(mass, threshold)
+    units = Units(found)
     lab.reopen(targets)
     _note_what_cannot_matter(lab, rest, mass, threshold)
     finalists = lab.finalists
     trials = finalists.trials = finalists.trials or lab.exploratory()
     finalists.dose = choose_dose(lab, threshold)
     finalists.doses.clear()
-    by_name = {unit.name: unit for unit in units}
     problem = Problem(
         tuple(unit.item() for unit in units),
         root.gain.estimate,
@@ -81,12 +81,12 @@ def search(lab: Lab, within: frozenset[str] | None = None) -> Steps:
         in_vain = 0
         while probes := (yield from asking.probes()):
             before = lab.experiments
-            yield from _measure(lab, trials, strategy, probes, by_name, threshold)
+            yield from _measure(lab, trials, strategy, probes, units, threshold)
             in_vain = in_vain + 1 if lab.experiments == before else 0
             if in_vain > MOST_IN_VAIN:
                 raise strategy.failed("asks for what is known, again and again, and never stops")
     finally:
-        _take_over(lab, strategy, by_name, threshold)
+        _take_over(lab, strategy, units, threshold)
     if within is not None:
         _gather_small_parts(lab, trials, within, threshold)
 
@@ -143,7 +143,7 @@ def _measure(
     trials: Trials,
     strategy: Guarded,
     probes: Sequence[Probe],
-    by_name: dict[str, Unit],
+    units: Units,
     threshold: float,
 ) -> Steps:
     """Run a block of the probes, unless what is known judges some; tell of those that are."""
@@ -152,7 +152,7 @@ def _measure(
     lab.deadline_s = lab.settings.budget_s - (reserve_s(lab) if something else 0.0)
     arms = {}
     for probe in probes:
-        functions = _functions(probe, by_name)
+        functions = units.functions(probe.items)
         arms[probe] = Arm(functions, probe_dose(lab, functions))
     if all(_judge(lab, trials, arm, probe, threshold) is None for probe, arm in arms.items()):
         yield from lab.run_block(trials, list(dict.fromkeys(arms.values())), "search")
@@ -217,10 +217,6 @@ def kind(lab: Lab, functions: frozenset[str]) -> Kind:
     return lab.tree.functions[target].kind
 
 
-def _functions(probe: Probe, by_name: dict[str, Unit]) -> frozenset[str]:
-    return frozenset(t for name in probe.items for t in by_name[name].functions)
-
-
 def _note_what_cannot_matter(
     lab: Lab, rest: list[str], mass: dict[str, float], threshold: float
 ) -> None:
@@ -238,12 +234,12 @@ def _note_what_cannot_matter(
     lab.know(insensitive=(*lab.known.insensitive, *added))
 
 
-def _take_over(lab: Lab, strategy: Guarded, by_name: dict[str, Unit], threshold: float) -> None:
+def _take_over(lab: Lab, strategy: Guarded, units: Units, threshold: float) -> None:
     """Turn the strategy's partition into finalists, pruned and unresolved nodes."""
     result = strategy.result()
     finalists = lab.finalists
     for found in result.found:
-        functions = _functions(Probe(found.items), by_name)
+        functions = units.functions(found.items)
         finalists.members.append(
             Finalist(
                 lab.tree.name(functions),
@@ -258,7 +254,7 @@ def _take_over(lab: Lab, strategy: Guarded, by_name: dict[str, Unit], threshold:
         insensitive=(
             *lab.known.insensitive,
             *(
-                lab.pruned(_functions(Probe(clear.items), by_name), "measured", clear.hi, dose)
+                lab.pruned(units.functions(clear.items), "measured", clear.hi, dose)
                 for clear in result.cleared
                 if clear not in set_aside
             ),
@@ -266,11 +262,11 @@ def _take_over(lab: Lab, strategy: Guarded, by_name: dict[str, Unit], threshold:
     )
     for clear in set_aside:
         lab.leave_open(
-            _functions(Probe(clear.items), by_name),
+            units.functions(clear.items),
             f"probably does not matter: at most {max(clear.hi, 0.0):.1%}, by the search alone",
         )
     for entry in result.open:
-        lab.leave_open(_functions(Probe(entry.items), by_name), entry.reason)
+        lab.leave_open(units.functions(entry.items), entry.reason)
     if finalists.trials is not None:
         publish(lab, finalists.trials)
 

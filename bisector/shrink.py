@@ -27,8 +27,7 @@ LEAST_RUNS, MOST_RUNS = 3, 8
 
 def shrink(lab: Lab, member: Finalist, threshold: float) -> Steps:
     """Make a group smaller for as long as a part of it does all that it does."""
-    mass = lab.mass()
-    while len(member.functions) > 1 and max(mass[t] for t in member.functions) >= threshold:
+    while len(member.functions) > 1 and _largest(lab, member.functions) >= threshold:
         names = lab.tree.ordered(member.functions)
         halves, lacking = _chunks(names, 2), _chunks(names, FEW)
         known = yield from _look_for(lab, member, halves, threshold)
@@ -41,6 +40,11 @@ def shrink(lab: Lab, member: Finalist, threshold: float) -> Steps:
         lab.leave_open(member.functions - part, "part of a group of which another does all")
         member.functions, member.gain = part, gain
         member.target, member.kind = lab.tree.name(part), kind(lab, part)
+
+
+def _largest(lab: Lab, functions: frozenset[str]) -> float:
+    """What one of these can gain at most."""
+    return max(lab.own.per_unit_s(frozenset((t,))) for t in functions) / lab.time_per_unit_s
 
 
 def _chunks(names: Sequence[str], most: int) -> list[frozenset[str]]:

@@ -7,15 +7,17 @@ functions below it; a package's pattern includes the package itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
+from sys import intern
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from bisector.columns import Roster
 from bisector.discovery import Function
 from strategies.protocol import Item
 
@@ -40,6 +42,28 @@ class Unit:
         return Item(self.name, self.mass, self.path)
 
 
+class Units:
+    """Units by name. Sets of them are asked about as sets of functions, again and again."""
+
+    def __init__(self, units: Iterable[Unit]) -> None:
+        self._by_name = {unit.name: unit for unit in units}
+        self._known: dict[frozenset[str], frozenset[str]] = {}
+        self._are_functions = all(unit.functions == (unit.name,) for unit in self._by_name.values())
+
+    def __iter__(self) -> Iterator[Unit]:
+        return iter(self._by_name.values())
+
+    def functions(self, names: frozenset[str]) -> frozenset[str]:
+        """Those of some units."""
+        if self._are_functions:
+            return names
+        known = self._known.get(names)
+        if known is None:
+            of_each = (self._by_name[name].functions for name in names)
+            known = self._known[names] = frozenset(chain.from_iterable(of_each))
+        return known
+
+
 class Tree:
     """The tree of the functions of a discovery. Nodes are patterns, edges go from parent to
     child.
@@ -58,12 +82,15 @@ class Tree:
             for parts in (module.split(".") for module in modules)
             for depth in range(1, len(parts))
         }
+        above = {module: _above(module, packages) for module in modules}
         for target in targets:
-            self._paths[target] = _path(target, packages)
+            self._paths[target] = _path(target, above[target.partition(":")[0]])
         self._names: dict[frozenset[str], str] = {}
 
     def within(self, targets: frozenset[str]) -> Tree:
         """The tree that has only these functions to slow."""
+        if targets.issuperset(self.functions):
+            return self
         chosen = [function for target, function in self.functions.items() if target in targets]
         return Tree(chosen, beside=self._paths)
 
@@ -73,7 +100,7 @@ class Tree:
 
     def below(self, node: str) -> frozenset[str]:
         """The functions a node stands for."""
-        return self._members.get(node, frozenset())
+        return frozenset(self._spans.below(node))
 
     @cached_property
     def graph(self) -> nx.DiGraph[str]:
@@ -87,20 +114,17 @@ class Tree:
         return graph
 
     @cached_property
-    def _members(self) -> dict[str, frozenset[str]]:
-        gathered: dict[str, set[str]] = {}
-        for target, path in self._paths.items():
-            for node in path:
-                gathered.setdefault(node, set()).add(target)
-        return {node: frozenset(members) for node, members in gathered.items()}
+    def roster(self) -> Roster:
+        """All that it knows of, in tree order."""
+        return Roster(sorted(self._paths, key=self._paths.__getitem__))
 
     @cached_property
     def _spans(self) -> _Spans:
-        return _Spans(self._paths)
+        return _Spans(self.roster.targets, self._paths)
 
     def cover(self, targets: Iterable[str]) -> tuple[str, ...]:
         """The fewest nodes that together stand for exactly these functions, in tree order."""
-        return self._spans.cover(self._spans.places(targets))
+        return self._spans.cover(self.roster.places(targets))
 
     def name(self, targets: Iterable[str]) -> str:
         """One line that says what a set is: its exact cover, or a node with what it leaves out."""
@@ -112,7 +136,7 @@ class Tree:
 
     def _name(self, wanted: frozenset[str]) -> str:
         spans = self._spans
-        places = spans.places(wanted)
+        places = self.roster.places(wanted)
         cover = spans.cover(places)
         if len(cover) <= 3:
             return ", ".join(cover)
@@ -124,11 +148,11 @@ class Tree:
 
     def ordered(self, targets: Iterable[str]) -> list[str]:
         """The same in tree order."""
-        return [self._spans.order[place] for place in self._spans.places(targets)]
+        return [self.roster.targets[place] for place in self.roster.places(targets).tolist()]
 
     def common(self, targets: Iterable[str]) -> str:
         """The deepest node that has all of them below it."""
-        return self._spans.common(self._spans.places(targets))
+        return self._spans.common(self.roster.places(targets))
 
     def units(self, mass: dict[str, float], threshold: float) -> tuple[list[Unit], list[str]]:
         """Split all functions into units that can matter, and those that cannot even together.
@@ -136,71 +160,77 @@ class Tree:
         A function whose mass reaches ``threshold`` is a unit; smaller ones are gathered at the
         deepest node where together they reach it. Returns (units, the remainder at the root).
         """
-        import networkx as nx
-
-        units: list[Unit] = []
-        small: dict[str, list[str]] = {}
-        below: dict[str, float] = {}
-        for node in nx.dfs_postorder_nodes(self.graph, ROOT):
-            children = list(self.graph.successors(node))
-            gathered = [t for child in children for t in small.pop(child, [])]
-            below[node] = sum(below.pop(child) for child in children)
-            if node in self.functions:
-                gathered.append(node)
-                below[node] += mass.get(node, 0.0)
-            total = sum(mass.get(target, 0.0) for target in gathered)
-            if gathered and total >= threshold and total >= MOST_OF_A_NODE * below[node]:
-                if len(gathered) == 1:
-                    name, path = gathered[0], self._paths[gathered[0]]
-                else:
-                    name, path = self.name(gathered), self._path_of_node(node)
-                units.append(Unit(name, tuple(sorted(gathered)), total, path))
-            else:
-                small[node] = gathered
-        return units, sorted(small.get(ROOT, []))
-
-    def _path_of_node(self, node: str) -> tuple[str, ...]:
-        member = min(self.below(node))
-        path = self._paths[member]
-        return path[: path.index(node) + 1]
+        spans, targets = self._spans, self.roster.targets
+        there = np.array([target in self.functions for target in targets])
+        masses = np.where(there, [mass.get(target, 0.0) for target in targets], 0.0)
+        small = there & (masses < threshold)
+        units = [
+            Unit(
+                targets[place], (targets[place],), float(masses[place]), self._paths[targets[place]]
+            )
+            for place in np.nonzero(there & ~small)[0].tolist()
+        ]
+        for node, first, end in spans.bottom_up():
+            here = small[first:end]
+            total = float(masses[first:end][here].sum())
+            most = total >= MOST_OF_A_NODE * float(masses[first:end].sum())
+            if total >= threshold and most and here.any():
+                gathered = tuple(
+                    sorted(spans.order[first + i] for i in np.nonzero(here)[0].tolist())
+                )
+                path = self._paths[targets[first]]
+                path = path[: path.index(node) + 1]
+                units.append(Unit(self.name(gathered), gathered, total, path))
+                here[:] = False
+        return units, sorted(targets[place] for place in np.nonzero(small)[0].tolist())
 
 
 class _Spans:
     """Nodes as stretches of the functions in tree order: sets of any size are named by looking at
     as many nodes as the name has, and those above them."""
 
-    def __init__(self, paths: Mapping[str, tuple[str, ...]]) -> None:
-        self.order = sorted(paths, key=paths.__getitem__)
-        self._place = {target: place for place, target in enumerate(self.order)}
-        self._span: dict[str, tuple[int, int]] = {}
-        self._children: dict[str, dict[str, None]] = {}
-        for place, target in enumerate(self.order):
+    def __init__(self, order: Sequence[str], paths: Mapping[str, tuple[str, ...]]) -> None:
+        self.order = order
+        self._first: dict[str, int] = {}
+        self._end: dict[str, int] = {}
+        self._children: dict[str, list[str]] = {}
+        last: tuple[str, ...] = ()
+        for place, target in enumerate(order):
             path = paths[target]
-            for node in path:
-                first, _ = self._span.get(node, (place, place))
-                self._span[node] = first, place + 1
-            for node, child in pairwise(path):
-                self._children.setdefault(node, {})[child] = None
+            shared = _depth(last, path)
+            self._end.update(dict.fromkeys(last[shared:], place))
+            self._first.update(dict.fromkeys(path[shared:], place))
+            for node, child in pairwise(path[max(shared - 1, 0) :]):
+                self._children.setdefault(node, []).append(child)
+            last = path
+        self._end.update(dict.fromkeys(last, len(order)))
 
-    def places(self, targets: Iterable[str]) -> NDArray[np.int64]:
-        """Where these stand in tree order, ascending."""
-        places = np.array([self._place[target] for target in targets], np.int64)
-        places.sort()
-        return places
+    def below(self, node: str) -> Sequence[str]:
+        """The functions a node stands for, in order."""
+        return self.order[self._first.get(node, 0) : self._end.get(node, 0)]
+
+    def bottom_up(self) -> list[tuple[str, int, int]]:
+        """Nodes that have others below them, those first, with where their stretch begins and
+        ends."""
+        spans = [(node, self._first[node], self._end[node]) for node in reversed(self._children)]
+        return sorted(spans, key=lambda span: (span[2], -span[1]))
 
     def others(self, places: NDArray[np.int64], node: str) -> NDArray[np.int64]:
         """The places of all others below a node."""
-        first, end = self._span[node]
+        first, end = self._first[node], self._end[node]
         return np.setdiff1d(np.arange(first, end), places, assume_unique=True)
 
     def cover(self, places: NDArray[np.int64]) -> tuple[str, ...]:
         """See `Tree.cover`."""
+        inside = np.zeros(len(self.order) + 1, np.int64)
+        inside[places + 1] = 1
+        up_to = np.cumsum(inside)
         chosen: list[str] = []
         waiting = [ROOT]
         while waiting and len(places):
             node = waiting.pop()
-            first, end = self._span[node]
-            here = int(np.searchsorted(places, end)) - int(np.searchsorted(places, first))
+            first, end = self._first[node], self._end[node]
+            here = up_to[end] - up_to[first]
             if here == end - first:
                 chosen.append(self._deepest(node))
             elif here:
@@ -214,8 +244,7 @@ class _Spans:
         node, first, last = ROOT, int(places[0]), int(places[-1])
         while True:
             for child in self._children.get(node, ()):
-                low, end = self._span[child]
-                if low <= first and last < end:
+                if self._first[child] <= first and last < self._end[child]:
                     node = child
                     break
             else:
@@ -223,26 +252,40 @@ class _Spans:
 
     def _deepest(self, node: str) -> str:
         """Of nodes that mean the same, the one that says most."""
-        while len(children := self._children.get(node, {})) == 1:
+        while len(children := self._children.get(node, [])) == 1:
             (node,) = children
         return node
 
 
-def _path(target: str, packages: set[str]) -> tuple[str, ...]:
-    module, _, qualname = target.partition(":")
-    path = [ROOT]
+def _depth(a: tuple[str, ...], b: tuple[str, ...]) -> int:
+    """How many nodes two paths have in common."""
+    if a[:-1] == b[:-1]:
+        return len(a) - 1 if a else 0
+    depth = 0
+    for one, other in zip(a, b, strict=False):
+        if one != other:
+            break
+        depth += 1
+    return depth
+
+
+def _above(module: str, packages: set[str]) -> tuple[str, ...]:
+    """From `*:*` down to the module."""
     parts = module.split(".")
-    for depth in range(1, len(parts) + 1):
-        prefix = ".".join(parts[:depth])
-        if prefix in packages:
-            path.append(f"{prefix}.*:*")
-    path.append(f"{module}:*")
+    prefixes = (".".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return (ROOT, *(f"{prefix}.*:*" for prefix in prefixes if prefix in packages), f"{module}:*")
+
+
+def _path(target: str, above: tuple[str, ...]) -> tuple[str, ...]:
+    """Down to a function, from what is above all of its module. Many share a node's name, and it is
+    kept once."""
+    module, _, qualname = target.partition(":")
     outer = qualname.split(".")
-    for depth in range(1, len(outer)):
-        if outer[depth - 1] == "<locals>":
-            continue
-        path.append(f"{module}:{'.'.join(outer[:depth])}.*")
+    path = [
+        intern(f"{module}:{'.'.join(outer[:depth])}.*")
+        for depth in range(1, len(outer))
+        if outer[depth - 1] != "<locals>"
+    ]
     if "@" in qualname:
-        path.append(f"{module}:{qualname.partition('@')[0]}@*")
-    path.append(target)
-    return tuple(path)
+        path.append(intern(f"{module}:{qualname.partition('@')[0]}@*"))
+    return (*above, *path, target)

@@ -8,13 +8,16 @@ own and tiny delays are paid in instalments.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from bisector.answer import CurvePoint, Effect, Interval
+from bisector.columns import Counts
 from bisector.disturbance import Disturbance
 from bisector.measurements import Measurements
-from bisector.observations import Delivered, RunObserved
+from bisector.observations import RunObserved
 from bisector.own_time import OwnTime
 from bisector.response import Point, respond
 from bisector.statistics import (
@@ -42,7 +45,7 @@ LEAST_WORKED = 2
 """Runs of each arm from which on the work they do is compared."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Arm:
     """A set of targets slowed at a dose (a multiple of ``--delay`` in classic mode).
 
@@ -53,6 +56,15 @@ class Arm:
     targets: frozenset[str]
     dose: float
     waits: bool = True
+
+    def __eq__(self, other: object) -> bool:
+        """Sets compare all they have with themselves, too; arms are compared again and again."""
+        if not isinstance(other, Arm) or (self.dose, self.waits) != (other.dose, other.waits):
+            return False
+        return self.targets is other.targets or self.targets == other.targets
+
+    def __hash__(self) -> int:
+        return hash((self.targets, self.dose, self.waits))
 
 
 class Trials:
@@ -69,8 +81,8 @@ class Trials:
         self.failures: dict[Arm, list[str]] = {}
         self._work: list[tuple[Hashable, int, float]] = []
         """(arm, block, log of the seconds that the calls of a run take undelayed)."""
-        self._delivered: dict[Arm, dict[str, Delivered]] = {}
-        """All runs of an arm together, by target."""
+        self._counts: dict[Arm, Counts] = {}
+        """What was counted in all runs of an arm together."""
         self._units: dict[Arm, float] = {}
         self._doses: dict[Arm, tuple[float, float]] = {}
         """By arm: how much slower processors were taken to be, and the dose by that."""
@@ -80,20 +92,19 @@ class Trials:
         if arm is None:
             self.measurements.add(CONTROL, block, time_s, observed.own_cpu_s)
             return
-        delay_s = observed.spun_s
-        if delay_s is None:
-            delay_s = sum(each.delayed_ns for each in observed.delivered.values()) / 1e9
+        counts = Counts.of(observed.delivered, self.own.roster)
+        delay_s = float(counts.spun_s.sum())
+        if math.isnan(delay_s):
+            delay_s = float(counts.delayed_s.sum())
         self.measurements.add(
             *(arm, block, time_s, observed.own_cpu_s, arm.targets),
             delay_s / observed.units,
-            self.own.callbacks(observed.delivered) / observed.units,
+            self.own.callbacks(counts) / observed.units,
         )
         self._units[arm] = self._units.get(arm, 0.0) + observed.units
-        each = self._delivered.setdefault(arm, {})
-        for target, new in observed.delivered.items():
-            each[target] = each[target].plus(new) if target in each else new
+        self._counts[arm] = self._counts[arm].plus(counts) if arm in self._counts else counts
         self._doses.pop(arm, None)
-        if (work_s := self.own.work_s(observed.delivered)) > 0.0:
+        if (work_s := self.own.work_s(counts)) > 0.0:
             self._work.append((arm, block, math.log(work_s)))
 
     def fail(self, arm: Arm, reason: str) -> None:
@@ -106,7 +117,7 @@ class Trials:
 
     def arms(self, targets: frozenset[str]) -> list[Arm]:
         """These targets at the doses they were slowed by."""
-        return [arm for arm in self._delivered if arm.targets == targets]
+        return [arm for arm in self._counts if arm.targets == targets]
 
     def fit(self) -> Fit:
         """The current fit over all arms of the stage."""
@@ -117,24 +128,29 @@ class Trials:
         slower = self.own.slower
         known = self._doses.get(arm)
         if known is None or known[0] != slower:
-            known = slower, self._dose(self._delivered.get(arm, {}), arm.dose)
+            counts = self._counts.get(arm)
+            known = slower, self._dose(counts, arm.dose) if counts else 0.0
             self._doses[arm] = known
         return known[1]
 
     def missed(self, arm: Arm) -> frozenset[str]:
         """The targets of an arm of which not one call was there to be delayed."""
-        each = self._delivered.get(arm, {})
-        return frozenset(t for t in arm.targets if t not in each or each[t].calls <= 0.0)
+        roster, counts = self.own.roster, self._counts.get(arm)
+        if counts is None:
+            return arm.targets
+        called = counts.places[counts.calls > 0.0]
+        missed = np.setdiff1d(roster.places(arm.targets), called, assume_unique=True)
+        return frozenset(roster.targets[place] for place in missed.tolist())
 
     def dose_of(self, targets: frozenset[str], arm: Arm) -> float:
         """The dose that some of an arm's targets were given."""
-        each = self._delivered.get(arm, {})
-        return self._dose({t: d for t, d in each.items() if t in targets}, arm.dose)
+        counts = self._counts.get(arm)
+        some = counts and counts.within(self.own.roster.places(targets))
+        return self._dose(some, arm.dose) if some else 0.0
 
-    def _dose(self, each: Mapping[str, Delivered], asked: float) -> float:
-        expected = self.own.expected_s(each, asked)
-        counted = sum(d.delayed_ns for d in each.values()) / 1e9
-        return counted / expected if expected > 0.0 else 0.0
+    def _dose(self, counts: Counts, asked: float) -> float:
+        expected_s = self.own.expected_s(counts, asked)
+        return float(counts.delayed_s.sum()) / expected_s if expected_s > 0.0 else 0.0
 
     def work_lost(self, arm: Arm, than: Arm) -> Estimate | None:
         """How much less work runs of ``arm`` do than those of another, as a share of theirs; None
@@ -146,9 +162,9 @@ class Trials:
         return replace(more, value=-more.value)
 
     def _per_call_ns(self, arm: Arm) -> float:
-        each = self._delivered.get(arm, {}).values()
-        calls = sum(d.calls for d in each)
-        return sum(d.delayed_ns for d in each) / calls if calls else 0.0
+        counts = self._counts.get(arm)
+        calls = float(counts.calls.sum()) if counts else 0.0
+        return 1e9 * float(counts.delayed_s.sum()) / calls if counts and calls else 0.0
 
     def injected_s(self, arm: Arm) -> float:
         """Injected time per unit of work, as counted."""
@@ -158,8 +174,9 @@ class Trials:
         """The same by the units and calls of its own windows: a program's work may change."""
         if not self.own.of_window:
             return self.injected_s(arm)
-        delayed_ns = sum(each.delayed_ns for each in self._delivered.get(arm, {}).values())
-        return delayed_ns / 1e9 / max(self._units.get(arm, 0.0), 1e-12)
+        counts = self._counts.get(arm)
+        delayed_s = float(counts.delayed_s.sum()) if counts else 0.0
+        return delayed_s / max(self._units.get(arm, 0.0), 1e-12)
 
     def gain(self, arm: Arm) -> Estimate | None:
         """(t - t0) / dose / t0 with its standard error; None while nothing was delivered, or no

@@ -20,6 +20,7 @@ things make that fast and safe on real programs:
 from __future__ import annotations
 
 import math
+import random
 from collections import Counter
 from collections.abc import Generator
 from dataclasses import replace
@@ -28,6 +29,7 @@ import numpy as np
 
 from strategies.line import Line, Names
 from strategies.protocol import Outcome, Probe, Problem
+from strategies.questions import next_sets
 from strategies.tasks import BATCH, Step, TaskStrategy
 from strategies.whereabouts import MOST_ITEMS, Whereabouts
 
@@ -186,7 +188,8 @@ class BestFirstBisection(TaskStrategy):
         """Find the few items that do all that these do; False where there seem to be none."""
         names, noise = line.names, self.problem.noise
         se = known.se or noise or 0.25 * (known.hi - known.lo)
-        at = Whereabouts(line, known.gain, se, noise, self.problem.threshold, self.seed)
+        at = Whereabouts(line, known.gain, se, noise, self.problem.threshold)
+        chance = random.Random(self.seed)
         asked: Counter[frozenset[str]] = Counter()
         patience = PATIENCE * math.log2(len(names))
         misses = 0
@@ -204,7 +207,7 @@ class BestFirstBisection(TaskStrategy):
                 for each in missed:
                     at.rule_out(min(each))
                 continue
-            sets = at.next(max(1, BATCH // (self.branches + 1)))
+            sets = next_sets(at, max(1, BATCH // (self.branches + 1)), chance)
             if not sets:
                 break
             asked.update(sets)

@@ -26,8 +26,10 @@ class TaskStrategy:
         self.problem = problem
         self.seed = seed
         self.items: dict[str, Item] = {item.name: item for item in problem.items}
+        self._masses = {item.name: item.mass for item in problem.items}
         self._waiting: list[tuple[tuple[Probe, ...], Step]] = []
         self._known: dict[Probe, Outcome] = {}
+        self._ranks: dict[frozenset[str], tuple[float, str]] = {}
         self._found: list[Found] = []
         self._cleared: list[Cleared] = []
         self._open: list[Open] = []
@@ -42,8 +44,15 @@ class TaskStrategy:
         """Up to `BATCH` probes, largest mass first (ties: by name, so that order is
         reproducible)."""
         wanted = {p: None for probes, _ in self._waiting for p in probes if p not in self._known}
-        order = sorted(wanted, key=lambda p: (-self.mass(p.items), min(p.items)))
-        return tuple(order[:BATCH])
+        if len(wanted) == 1:
+            return tuple(wanted)
+        return tuple(sorted(wanted, key=lambda probe: self._rank(probe.items))[:BATCH])
+
+    def _rank(self, items: frozenset[str]) -> tuple[float, str]:
+        known = self._ranks.get(items)
+        if known is None:
+            known = self._ranks[items] = -self.mass(items), min(items)
+        return known
 
     def tell(self, outcome: Outcome) -> None:
         """Continue every step that has waited for this probe."""
@@ -87,7 +96,7 @@ class TaskStrategy:
 
     def mass(self, names: Iterable[str]) -> float:
         """Prior mass of a set, exactly rounded: sets have no order."""
-        return math.fsum(self.items[name].mass for name in names)
+        return math.fsum(map(self._masses.__getitem__, names))
 
     def found(self, outcome: Outcome) -> bool:
         """These items matter."""

@@ -3,22 +3,20 @@
 Each run slows some of the items and shows the sum of what those among them do that matter, blurred
 by noise. What is believed is a list of hypotheses, each of a few *places* (neighbouring items) that
 hold one such item; how likely a hypothesis is follows from all runs at once, by least squares for
-what each place does and the mass that it has. The next runs are chosen so that likely hypotheses
-foretell different things of them, and likely places are cut where runs can tell their parts apart.
-That is bisection with noisy answers (Horstein 1963; Waeber, Frazier and Henderson 2013) for several
-items together, as in quantitative group testing: no run has to be repeated until it is clear by
-itself. Residuals are taken to be Student's t, since noise has tails.
+what each place does and the mass that it has. Places are cut where runs can tell their parts apart
+(`strategies.questions`). That is bisection with noisy answers (Horstein 1963; Waeber, Frazier and
+Henderson 2013) for several items together, as in quantitative group testing: no run has to be
+repeated until it is clear by itself. Residuals are taken to be Student's t, since noise has tails,
+and noise and hypotheses are judged by each other: there may be more of it than few runs said.
 
-That there are few such items, and that what they do adds up, is an assumption; `strain` says how
-badly it fits.
+All in columns: hypotheses are rows of places. That there are few such items, and that what they do
+adds up, is an assumption; `strain` says how badly it fits.
 """
 
 from __future__ import annotations
 
 import math
-import random
 from collections.abc import Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,8 +27,8 @@ from strategies.protocol import Outcome
 MOST_ITEMS = 4
 """Items that a hypothesis has at most."""
 
-HYPOTHESES, LOST = 2500, 3e-4
-"""How many there are at most, and how likely those are together that are lost by that."""
+HYPOTHESES = 2500
+"""How many there are at most."""
 
 UNLIKELY = 1e-9
 """How likely a hypothesis is at least, relative to the likeliest."""
@@ -64,28 +62,15 @@ LEFT = 0.025
 UNKNOWN = 0.12
 """Noise that one degree of freedom is not believed to be less than, relative to the gain."""
 
-UNSEEN = 2.0
-"""Standard errors of a single run, less than which is not looked for with single runs."""
-
 ONE_MORE = 2.0
 """Log of how much less likely one more item is."""
-
-NEGLIGIBLE = 1e-3
-"""Places less likely than this are not slowed."""
-
-CONFUSED, WORTH = 0.1, 0.92
-"""Share of the pairs of hypotheses that may be left confused; what share of those that are one more
-run has to leave at most."""
 
 EXACT = 9
 """Decimals by which things are compared: hypotheses that are alike tie, and the last bit must not
 break a tie, or an investigation could not be resumed on another machine."""
 
-DRAWN = 160
-"""Hypotheses that pairs are made of."""
-
-CANDIDATES = 48
-"""Random sets that each next run is chosen from."""
+UNSEEN = 2.0
+"""Standard errors of a single run, less than which is not looked for with single runs."""
 
 Bits = NDArray[np.bool_]
 Numbers = NDArray[np.float64]
@@ -93,6 +78,11 @@ Numbers = NDArray[np.float64]
 
 class Whereabouts:
     """See the module docstring.
+
+    ``held``: by hypothesis, the places that hold an item; the rest of a row is -1. ``gains``: what
+    they do. ``weights``: how likely each hypothesis is. ``ends``: where places begin; the last one
+    ends where the line does. ``noise``: standard error of a single run as it is said to be.
+    ``possible``: whether there is a hypothesis left.
 
     Args:
         line: the items.
@@ -102,63 +92,71 @@ class Whereabouts:
     """
 
     def __init__(
-        self, line: Line, gain: float, se: float, noise: float, least: float = 0.0, seed: int = 0
+        self, line: Line, gain: float, se: float, noise: float, least: float = 0.0
     ) -> None:
         self._line = line
         self._gain = gain
         self._se = math.hypot(se, UNEVEN * gain)
-        self._noise, self._dof = noise or LEFT * gain, MOST_DOF
+        self.noise, self._dof = noise or LEFT * gain, MOST_DOF
         self._excess = 1.0
         """How many times larger the noise is, by what hypotheses leave unexplained."""
         self._least = max(least, min(noise, BLURRED * gain))
-        self._chance = random.Random(seed)
-        self._ends = np.array([0, len(line.names)])
-        """Where places begin; the last one ends where the line does."""
+        self.ends = np.array([0, len(line.names)])
         self._slowed: Bits = np.zeros((0, 1), dtype=bool)
         """By set and place."""
         self._seen = np.zeros((0, 2))
         """By set: the gain of its runs, and its standard error in those of a single run."""
         self._rows: dict[frozenset[str], int] = {}
         self._ruled_out = np.zeros(len(line.names), dtype=bool)
-        self._held: Integers = np.full((1, MOST_ITEMS), -1)
-        """By hypothesis: the places that hold an item; the rest of a row is -1."""
-        self._held[0, 0] = 0
+        self._met, self._shown = np.zeros((1, 1)), np.zeros(1)
+        """By two places, and by place: what was seen of sets, by least squares."""
+        self._evidence, self.gains = np.zeros(1), np.zeros((1, MOST_ITEMS))
+        self.held: Integers = np.full((1, MOST_ITEMS), -1)
+        self.held[0, 0] = 0
         self.possible = True
-        """Whether there is a hypothesis left."""
         self._fit_all()
 
     @property
-    def _best(self) -> int:
-        return int(np.argmax(np.round(self._weights, EXACT)))
+    def best(self) -> int:
+        """The likeliest one."""
+        return int(np.argmax(np.round(self.weights, EXACT)))
 
     @property
     def items(self) -> int:
         """How many there are by the likeliest hypothesis."""
-        return int(_counts(self._held[self._best]))
+        return int(_counts(self.held[self.best]))
 
-    def _names(self, place: int) -> Names:
-        return self._line.names[self._ends[place] : self._ends[place + 1]]
+    def names(self, place: int) -> Names:
+        """The items of a place."""
+        return self._line.names[self.ends[place] : self.ends[place + 1]]
+
+    def likely(self) -> Numbers:
+        """How likely each place is to hold an item."""
+        likely: Numbers = np.bincount(
+            (self.held + 1).ravel(), self.weights.repeat(MOST_ITEMS), len(self.ends)
+        )[1:]
+        return likely
 
     def suspects(self, sure: float, spare: int = 0) -> dict[Names, float]:
         """The places that hold all items as surely as that, each with what it does by the likeliest
         hypothesis that it is part of; those of the likeliest of all come first. All items that
         single runs show: what is less than their noise is left to who asks more closely. Where it
         takes more than ``spare`` places beyond the number of items, these are not all."""
-        likely = np.round(self._likely(), EXACT)
-        of_best = np.isin(np.arange(len(likely)), self._held[self._best])
+        likely = np.round(self.likely(), EXACT)
+        of_best = np.isin(np.arange(len(likely)), self.held[self.best])
         order = np.lexsort((-likely, ~of_best))
         inside = np.append(np.zeros(len(likely), dtype=bool), True)
         found: dict[Names, float] = {}
         for place in order[: self.items + spare + 1].tolist():
             inside[place] = True
-            having, at = np.nonzero(self._held == place)
-            likeliest = np.argmax(np.round(self._weights[having], EXACT))
-            found[self._names(place)] = float(self._gains[having[likeliest], at[likeliest]])
-            all_inside = inside[self._held].all(axis=1)
-            if len(found) >= self.items and self._weights[all_inside].sum() >= sure:
+            having, at = np.nonzero(self.held == place)
+            likeliest = np.argmax(np.round(self.weights[having], EXACT))
+            found[self.names(place)] = float(self.gains[having[likeliest], at[likeliest]])
+            all_inside = inside[self.held].all(axis=1)
+            if len(found) >= self.items and self.weights[all_inside].sum() >= sure:
                 break
             left = self._gain - sum(found.values())
-            if left < UNSEEN * self._noise and likely[inside[:-1]].min() >= sure:
+            if left < UNSEEN * self.noise and likely[inside[:-1]].min() >= sure:
                 break
         return found
 
@@ -171,8 +169,8 @@ class Whereabouts:
     def _unexplained(self) -> tuple[float, float]:
         """Mean square of what the best hypothesis leaves, in units of what is known of the noise
         beforehand, and its degrees of freedom. An outlier counts little."""
-        gains = self._gains[self._best]
-        residual = self._seen[:, 0] - _foretold(self._slowed, self._held[[self._best]], gains)[0]
+        gains = self.gains[self.best]
+        residual = self._seen[:, 0] - foretold(self._slowed, self.held[[self.best]], gains)[0]
         whole = (float(gains.sum()) - self._gain) / self._se
         z = np.append(residual / self._scales, whole / self._excess)
         left = float(max(len(z) - self.items, 1))
@@ -185,60 +183,30 @@ class Whereabouts:
         return max(LEFT, UNKNOWN / self._dof) * self._gain
 
     @property
+    def blur(self) -> float:
+        """Standard error of what a single run shows, by all that is known."""
+        return math.hypot(self._excess * self.noise, self._left)
+
+    @property
     def _scales(self) -> Numbers:
         """Standard error by set."""
-        noise = self._excess * self._noise
+        noise = self._excess * self.noise
         scales: Numbers = np.hypot(noise * self._seen[:, 1], self._left)
         return scales
 
-    def next(self, runs: int) -> list[frozenset[str]]:
-        """What to slow in the next so many runs; fewer where they tell as much."""
-        self._refine(float(runs))
-        likely = self._likely()
-        single = np.diff(self._ends) == 1
-        active = np.nonzero((likely > NEGLIGIBLE) & ~(single & (likely > 1.0 - NEGLIGIBLE)))[0]
-        candidates = self._candidates(active, likely)
-        if not len(candidates):
-            return []
-        told_apart, confused = self._told_apart(candidates)
-        sets: list[frozenset[str]] = []
-        few = CONFUSED * confused.sum()
-        while len(sets) < runs and confused.sum() > few:
-            left = np.einsum("p,pc->c", confused, told_apart)
-            best = int(np.argmin(np.round(left, 6)))
-            if sets and left[best] > WORTH * confused.sum():
-                break
-            confused = confused * told_apart[:, best]
-            chosen = np.nonzero(candidates[best])[0].tolist()
-            sets.append(frozenset(chain.from_iterable(map(self._names, chosen))))
-        return list(dict.fromkeys(sets))
-
-    def _told_apart(self, candidates: Bits) -> tuple[Numbers, Numbers]:
-        """How well a run of each candidate would leave two hypotheses confused, for pairs of them
-        drawn by how likely they are, and how often each pair was drawn: Bhattacharyya's
-        coefficient, which bounds the error."""
-        up_to = np.round(np.cumsum(self._weights), EXACT)
-        drawn = np.searchsorted(up_to, (np.arange(DRAWN) + 0.5) / DRAWN)
-        drawn, times = np.unique(np.minimum(drawn, len(self._weights) - 1), return_counts=True)
-        foretold = _foretold(candidates, self._held[drawn], self._gains[drawn])
-        first, second = np.triu_indices(len(drawn), 1)
-        noise = math.hypot(self._excess * self._noise, self._left)
-        apart = (foretold[first] - foretold[second]) / noise
-        return np.exp(-(apart**2) / 8.0), (times[first] * times[second]).astype(float)
-
     def learn(self, outcomes: Sequence[Outcome]) -> None:
-        """Take in what all runs of sets showed that `next` asked for."""
+        """Take in what all runs of sets showed that `strategies.questions` asked for."""
         for outcome in outcomes:
             items = outcome.probe.items
             if not (math.isfinite(outcome.gain) and math.isfinite(outcome.se)):
                 continue
             if items not in self._rows:
                 self._rows[items] = len(self._rows)
-                slowed = [self._line.names[first] in items for first in self._ends[:-1].tolist()]
+                slowed = [self._line.names[first] in items for first in self.ends[:-1].tolist()]
                 self._slowed = np.vstack((self._slowed, slowed))
                 self._seen = np.vstack((self._seen, np.zeros(2)))
-            self._noise, self._dof = outcome.noise or self._noise, min(outcome.dof, MOST_DOF)
-            self._seen[self._rows[items]] = outcome.gain, outcome.se / self._noise
+            self.noise, self._dof = outcome.noise or self.noise, min(outcome.dof, MOST_DOF)
+            self._seen[self._rows[items]] = outcome.gain, outcome.se / self.noise
         self._excess = 1.0
         for _ in range(ROUNDS):
             self._fit_all()
@@ -253,35 +221,62 @@ class Whereabouts:
         self._ruled_out[self._line.names.index(name)] = True
         self._weigh()
 
-    # -- hypotheses -------------------------------------------------------------------------------
+    def would_lose(self, index: int) -> float:
+        """How likely the hypotheses are that there would be no room for if a place were cut."""
+        here = (self.held == index).any(axis=1)
+        room_for_more = _counts(self.held[here]) < MOST_ITEMS
+        excess = len(here) + np.count_nonzero(here) + np.count_nonzero(room_for_more) - HYPOTHESES
+        return float(np.sort(self.weights)[:excess].sum()) if excess > 0 else 0.0
+
+    def cut(self, index: int) -> None:
+        """Cut a place in two. What was seen does not tell them apart yet: hypotheses of one of them
+        fit as they did, only those of both are new."""
+        at = self._line.cut(*self.ends[index : index + 2].tolist())
+        self.ends = np.insert(self.ends, index + 1, at)
+        twice = np.insert(np.arange(len(self._met)), index, index)
+        self._slowed = self._slowed[:, twice]
+        self._met, self._shown = self._met[twice][:, twice], self._shown[twice]
+        held = self.held + (self.held > index)
+        here = (held == index).any(axis=1)
+        first = held[here]
+        second = np.where(first == index, index + 1, first)
+        more = first[_counts(first) < MOST_ITEMS]
+        more[np.arange(len(more)), _counts(more)] = index + 1
+        evidence, gains = self._fit(more)
+        self.held = np.concatenate((held[~here], first, second, more))
+        each = (np.nonzero(~here)[0], *2 * (np.nonzero(here)[0],))
+        self._evidence = np.concatenate((*(self._evidence[rows] for rows in each), evidence))
+        self.gains = np.concatenate((*(self.gains[rows] for rows in each), gains))
+        self._weigh()
 
     def _fit_all(self) -> None:
-        """By all that was seen, with the noise as it is known by now."""
+        """By all that was seen, with the noise as it is known by now. Large products are not left
+        to BLAS, whose threads would keep processors busy that the benchmark needs."""
         precision = (1.0 / self._scales**2)[:, None] * self._slowed
         self._met = np.einsum("rp,rq->pq", precision, self._slowed.astype(float))
         self._shown = np.einsum("rp,r->p", precision, self._seen[:, 0])
-        self._evidence, self._gains = self._fit(self._held)
+        self._evidence, self.gains = self._fit(self.held)
         self._weigh()
 
     def _weigh(self) -> None:
         """How likely each is, by what was seen and the mass of its places; drops those that are
         not."""
-        masses = self._line.up_to[self._ends]
+        masses = self._line.up_to[self.ends]
         log_mass = np.log(np.maximum(np.diff(masses), 1e-300) / max(masses[-1], 1))
-        ruled_out = np.append(0, np.cumsum(self._ruled_out))[self._ends]
-        log_mass[np.diff(ruled_out) == np.diff(self._ends)] = -math.inf
-        logs = np.round(self._evidence + np.append(log_mass, 0.0)[self._held].sum(axis=1), EXACT)
+        ruled_out = np.append(0, np.cumsum(self._ruled_out))[self.ends]
+        log_mass[np.diff(ruled_out) == np.diff(self.ends)] = -math.inf
+        logs = np.round(self._evidence + np.append(log_mass, 0.0)[self.held].sum(axis=1), EXACT)
         most = float(np.max(logs))
         self.possible = most > -math.inf
         if not self.possible:
-            self._weights = np.full(len(logs), 1.0 / len(logs))
+            self.weights = np.full(len(logs), 1.0 / len(logs))
             return
         kept = np.argsort(-logs, kind="stable")[:HYPOTHESES]
         kept = kept[logs[kept] > most + math.log(UNLIKELY)]
-        self._held, self._gains = self._held[kept], self._gains[kept]
+        self.held, self.gains = self.held[kept], self.gains[kept]
         self._evidence = self._evidence[kept]
         weights = np.exp(logs[kept] - most)
-        self._weights = weights / weights.sum()
+        self.weights = weights / weights.sum()
 
     def _fit(self, held: Integers) -> tuple[Numbers, Numbers]:
         """Log evidence (by Laplace's method), but for what is known of places beforehand, and gains
@@ -299,7 +294,7 @@ class Whereabouts:
             information += usual_precision * np.eye(count)
             right = self._shown[places] + whole * self._gain + usual_precision * usual
             found = np.linalg.solve(information, right[:, :, None])[:, :, 0]
-            residual = (seen - _foretold(self._slowed, places, found)) / scale
+            residual = (seen - foretold(self._slowed, places, found)) / scale
             log = _log_t(residual).sum(axis=1)
             log -= 0.5 * whole * (found.sum(axis=1) - self._gain) ** 2
             log -= 0.5 * usual_precision * ((found - usual) ** 2).sum(axis=1)
@@ -310,69 +305,6 @@ class Whereabouts:
             gains[rows, :count] = np.round(found, EXACT)
         return logs, gains
 
-    def _refine(self, bits: float) -> None:
-        """Cut the likeliest places until it takes so many bits to tell the hypotheses apart."""
-        while _entropy(self._weights) < bits:
-            likely = self._likely()
-            sizes = np.diff(self._ends)
-            worth = np.where(sizes > 1, likely * np.log2(np.maximum(sizes, 2)), 0.0)
-            index = int(np.argmax(np.round(worth, EXACT)))
-            if worth[index] <= NEGLIGIBLE or self._would_lose(index) > LOST:
-                return
-            self._cut(index)
-
-    def _likely(self) -> Numbers:
-        """How likely each place is to hold an item."""
-        likely: Numbers = np.bincount(
-            (self._held + 1).ravel(), self._weights.repeat(MOST_ITEMS), len(self._ends)
-        )[1:]
-        return likely
-
-    def _would_lose(self, index: int) -> float:
-        """How likely the hypotheses are that there would be no room for if a place were cut."""
-        here = (self._held == index).any(axis=1)
-        room_for_more = _counts(self._held[here]) < MOST_ITEMS
-        excess = len(here) + np.count_nonzero(here) + np.count_nonzero(room_for_more) - HYPOTHESES
-        return float(np.sort(self._weights)[:excess].sum()) if excess > 0 else 0.0
-
-    def _cut(self, index: int) -> None:
-        """Cut a place in two. What was seen does not tell them apart yet: hypotheses of one of them
-        fit as they did, only those of both are new."""
-        at = self._line.cut(*self._ends[index : index + 2].tolist())
-        self._ends = np.insert(self._ends, index + 1, at)
-        twice = np.insert(np.arange(len(self._met)), index, index)
-        self._slowed = self._slowed[:, twice]
-        self._met, self._shown = self._met[twice][:, twice], self._shown[twice]
-        held = self._held + (self._held > index)
-        here = (held == index).any(axis=1)
-        first = held[here]
-        second = np.where(first == index, index + 1, first)
-        more = first[_counts(first) < MOST_ITEMS]
-        more[np.arange(len(more)), _counts(more)] = index + 1
-        evidence, gains = self._fit(more)
-        self._held = np.concatenate((held[~here], first, second, more))
-        each = (np.nonzero(~here)[0], *2 * (np.nonzero(here)[0],))
-        self._evidence = np.concatenate((*(self._evidence[rows] for rows in each), evidence))
-        self._gains = np.concatenate((*(self._gains[rows] for rows in each), gains))
-        self._weigh()
-
-    def _candidates(self, active: NDArray[np.int64], likely: Numbers) -> Bits:
-        """Sets of active places: by the digits of how far along the likely ones are, and any."""
-        made = []
-        if len(active):
-            along = np.cumsum(likely[active]) - 0.5 * likely[active]
-            along = np.round(along / likely[active].sum(), EXACT)
-            for digit in range(1, 7):
-                made.append(np.floor(along * 2**digit).astype(int) % 2 == 0)
-            made += [
-                np.array([self._chance.random() < 0.5 for _ in active]) for _ in range(CANDIDATES)
-            ]
-        sets = np.zeros((len(made), len(self._ends) - 1), dtype=bool)
-        for chosen, inside in zip(sets, made, strict=True):
-            chosen[active[inside]] = True
-        kept: Bits = sets[sets.any(axis=1)]
-        return kept
-
 
 def _counts(held: Integers) -> Integers:
     """Items of each hypothesis."""
@@ -380,9 +312,8 @@ def _counts(held: Integers) -> Integers:
     return counts
 
 
-def _foretold(sets: Bits, held: Integers, gains: Numbers) -> Numbers:
-    """What runs of sets would show, by hypothesis and set. Large products are not left to BLAS,
-    whose threads would keep processors busy that the benchmark needs."""
+def foretold(sets: Bits, held: Integers, gains: Numbers) -> Numbers:
+    """What runs of sets would show, by hypothesis and set."""
     inside = np.append(sets, np.zeros((len(sets), 1), dtype=bool), axis=1).T
     shown = np.zeros((len(held), len(sets)))
     for item in range(held.shape[1]):
@@ -394,9 +325,3 @@ def _log_t(z: Numbers) -> Numbers:
     """Log density of Student's t, less that in the middle."""
     scaled: Numbers = -0.5 * (TAIL_DOF + 1.0) * np.log1p(z * z / TAIL_DOF)
     return scaled
-
-
-def _entropy(weights: Numbers) -> float:
-    """In bits."""
-    known = weights[weights > 0.0]
-    return float(-(known * np.log2(known)).sum())

@@ -7,26 +7,24 @@ Decisions are numbered by themselves, from -1 downwards, because they are no run
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 
 from bisector.deciding.question import Question
 from bisector.guarded import Guarded
 from bisector.lab import Lab
 from bisector.observations import RunObserved, RunRequest
-from bisector.tree import Unit
+from bisector.tree import Units
 from strategies.protocol import Probe, Problem
 
 
 class Asking:
     """One search whose strategy may leave it to others where to look."""
 
-    def __init__(
-        self, lab: Lab, strategy: Guarded, problem: Problem, units: Sequence[Unit]
-    ) -> None:
+    def __init__(self, lab: Lab, strategy: Guarded, problem: Problem, units: Units) -> None:
         self._lab = lab
         self._strategy = strategy
         self._problem: Problem | None = problem
-        self._units = {unit.name: unit for unit in units}
+        self._units = units
         self._told = 0
 
     def probes(self) -> Generator[RunRequest, RunObserved, tuple[Probe, ...]]:
@@ -59,7 +57,7 @@ class Asking:
             outside.searches += 1
         told = self._strategy.told
         news, self._told = told[self._told :], len(told)
-        members = {u.name: u.functions for u in self._units.values() if len(u.functions) > 1}
+        members = {u.name: u.functions for u in self._units if len(u.functions) > 1}
         return RunRequest(
             seq=-outside.questions,
             purpose="decide",
@@ -83,10 +81,7 @@ class Asking:
             )
         for found in self._strategy.result().found:
             if len(found.items) > 1:
-                self._lab.outside.not_looked_into.append(self._functions(found.items))
+                self._lab.outside.not_looked_into.append(self._units.functions(found.items))
 
     def _name(self, items: frozenset[str]) -> str:
-        return self._lab.tree.name(self._functions(items))
-
-    def _functions(self, items: frozenset[str]) -> frozenset[str]:
-        return frozenset(t for name in items for t in self._units[name].functions)
+        return self._lab.tree.name(self._units.functions(items))

@@ -12,11 +12,13 @@ from hypothesis import strategies as st
 
 from strategies.line import Line
 from strategies.protocol import Item, Outcome, Probe
+from strategies.questions import next_sets
 from strategies.whereabouts import Whereabouts
 
 pytestmark = pytest.mark.simulation
 
 GAIN = 0.3
+CHANCE = random.Random(0)
 
 
 def line(names: Iterable[str]) -> Line:
@@ -42,7 +44,7 @@ def search(
         places = at.suspects(0.9)
         if len(places) <= at.items and all(len(place) == 1 for place in places):
             return {name for place in places for name in place}, runs
-        sets = at.next(8)
+        sets = next_sets(at, 8, CHANCE)
         assert all(sets)
         outcomes = []
         for items in sets:
@@ -110,14 +112,14 @@ def test_noise_that_few_runs_made_look_small_is_found_out() -> None:
 
 def test_an_item_that_was_ruled_out_is_not_named_again() -> None:
     at = whereabouts(("a", "b"), 1, 0.03)
-    at.next(8)
+    next_sets(at, 8, CHANCE)
     at.rule_out("a")
     assert list(at.suspects(0.9)) == [("b",)]
 
 
 def test_where_all_are_ruled_out_nothing_is_possible() -> None:
     at = whereabouts(("a", "b"), 1, 0.03)
-    at.next(8)
+    next_sets(at, 8, CHANCE)
     assert at.possible
     for name in ("a", "b"):
         at.rule_out(name)
@@ -126,7 +128,7 @@ def test_where_all_are_ruled_out_nothing_is_possible() -> None:
 
 def test_a_set_that_was_run_again_counts_once() -> None:
     at = whereabouts(("a", "b", "c", "d"), 1, 0.2)
-    (first, *_) = at.next(1)
+    (first, *_) = next_sets(at, 1, CHANCE)
     seen = Outcome(Probe(first, runs=1), "unresolved", 0.2, 0, 0, "", 0.2)
     at.learn([seen])
     once = at.suspects(0.9)
@@ -136,7 +138,7 @@ def test_a_set_that_was_run_again_counts_once() -> None:
 
 def test_a_run_that_gave_nothing_tells_nothing() -> None:
     at = whereabouts(("a", "b", "c", "d"), 1, 0.03)
-    (first, *_) = at.next(1)
+    (first, *_) = next_sets(at, 1, CHANCE)
     before = at.suspects(0.9)
     at.learn([Outcome(Probe(first, runs=1), "unresolved", 0.0, -math.inf, math.inf, "", math.inf)])
     assert at.suspects(0.9) == before
@@ -161,7 +163,7 @@ def test_uneven_gains_are_told_apart(planted: set[int], gains: list[float]) -> N
             at.rule_out(nothing[0])
             continue
         outcomes = []
-        for items in at.next(8):
+        for items in next_sets(at, 8, CHANCE):
             gain = sum(of.get(name, 0.0) for name in items)
             outcomes.append(Outcome(Probe(items, runs=1), "unresolved", gain, 0, 0, "", noise))
         at.learn(outcomes)
