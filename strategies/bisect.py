@@ -182,7 +182,7 @@ class BestFirstBisection(TaskStrategy):
         """Whether a few items may do all that these do: it is not much more than the least that was
         seen to matter, and there are some with so much time of their own."""
         few = self._adds_up and gain <= MOST_ITEMS * self._smallest
-        return few and float(np.sort(line.masses)[-MOST_ITEMS:].sum()) >= 0.5 * gain
+        return few and float(np.sort(line.masses)[-MOST_ITEMS:].sum()) >= gain
 
     def _locate(self, line: Line, known: Outcome, least: float) -> Step:
         """Find the few items that do all that these do; False where there seem to be none."""
@@ -276,8 +276,14 @@ class BestFirstBisection(TaskStrategy):
             if found or inferred:
                 return found
         elif first.judgement == "sensitive" and matters:
-            self.start(self.explore(heavy, first, 0))
-            self.start(self.explore(light, rest, 1))
+            steps = [(first.gain, self.explore(heavy, first, 0))]
+            steps.append((rest.gain, self.explore(light, rest, 1)))
+            (_, fewer), (_, more) = sorted(steps, key=lambda step: step[0])
+            if self._found:
+                self.start(fewer)
+            else:  # what one item does tells whether there are few in the other part
+                yield from fewer
+            self.start(more)
             return True
         elif (
             first.judgement == "sensitive"
