@@ -83,16 +83,18 @@ def normal_quantile(tail: float) -> float:
     return float(-ndtri(tail))
 
 
-def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
+def sequence_radius(
+    estimate: Estimate, alpha: float, scale: float, scales: Sequence[float] = SCALES
+) -> float:
     """Half-width of a confidence sequence of total error ``alpha`` (both sides), valid at any time.
 
-    ``scale`` is the smallest effect size the mixture is tuned to (it has equal parts for `SCALES`
-    times that); the guarantee does not depend on it, only the width does: it is narrowest while the
+    ``scale`` is the smallest effect size the mixture is tuned to (it has equal parts for ``scales``
+    times that: one is enough where the effect of interest is known); the guarantee does not depend on it, only the width does: it is narrowest while the
     standard error is about a third of one of them.
     """
     if estimate.se <= 0.0:
         return 0.0
-    parts = _parts(estimate, scale)
+    parts = _parts(estimate, scale, scales)
     # Each part is below exp(z²/2) and the mean reaches 1/alpha where one of them surely does.
     squares = ((1.0 + q) / q * (2.0 * math.log(len(parts) / alpha) + math.log1p(q)) for q in parts)
     z = math.sqrt(min(squares))
@@ -105,9 +107,9 @@ def sequence_radius(estimate: Estimate, alpha: float, scale: float) -> float:
     return estimate.se * max(z, t_quantile(tail, estimate.dof))
 
 
-def _parts(estimate: Estimate, scale: float) -> list[float]:
+def _parts(estimate: Estimate, scale: float, scales: Sequence[float] = SCALES) -> list[float]:
     """Variances of the normal priors, in squared standard errors."""
-    return [(factor * scale / estimate.se) ** 2 for factor in SCALES]
+    return [(factor * scale / estimate.se) ** 2 for factor in scales]
 
 
 def _log_mixture(z: float, parts: Sequence[float]) -> tuple[float, float]:

@@ -34,6 +34,9 @@ TOLD_APART = 0.35
 """Standard error, relative to what a straight line predicts, at which half of that is told from
 nothing (wrongly once in 13 times, which is why the certificate looks again)."""
 
+SHARES_APART = 0.3
+"""What tells the share of a set that does all from that of one that lacks a part."""
+
 LEAK = 0.2
 """Critical fraction of hidden code that is still put down to waits that are sometimes too short
 for their delay, and to the cost of watching."""
@@ -216,7 +219,7 @@ class Trials:
         covariance = fit.effect_covariance(part, whole)
         ratio, lo, hi = ratio_interval(small, large, covariance, 1.0)
         unit = replace(small, value=ratio, se=0.5 * (hi - lo))
-        radius = sequence_radius(unit, alpha, max(0.1, self.measurements.noise[0] / large.value))
+        radius = sequence_radius(unit, alpha, SHARES_APART, (1.0,))
         inside = self.dose_of(part.targets, whole)
         scale = inside / max(self.dose(part), 1e-12)
         rest = self.dose_of(whole.targets - part.targets, whole)

@@ -76,6 +76,14 @@ def test_looking_after_every_block_keeps_the_error_rate() -> None:
     assert naive > 3 * wrong
 
 
+@given(st.floats(0.25, 0.5), st.sampled_from([0.05, 0.1]))
+def test_a_sequence_tuned_to_one_effect_alone_is_narrower_where_that_is_the_one(
+    se: float, alpha: float
+) -> None:
+    estimate = Estimate(0.0, se, 1e6)
+    assert sequence_radius(estimate, alpha, 1.0, (1.0,)) < sequence_radius(estimate, alpha, 1.0)
+
+
 @given(st.floats(0.1, 1.5), st.sampled_from([0.01, 0.05, 0.2]))
 def test_a_sequence_tuned_to_too_small_an_effect_is_hardly_wider(se: float, alpha: float) -> None:
     estimate = Estimate(0.0, se, 1e6)
