@@ -56,7 +56,7 @@ null: environment
 bench-live: environment
 	$(VENV)/bin/python tests/bench_live.py $(LIVE)
 
-# What the search costs and how right it is, simulated, and what others would need: an hour. A part,
+# What the search costs and how right it is, simulated, and what others would need: two hours. A part,
 # or few trials, with SEARCH="--only table --trials 200".
 bench-search: environment
 	$(VENV)/bin/python tests/bench_search.py $(SEARCH)
