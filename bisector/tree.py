@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from bisector.columns import Roster
 from bisector.discovery import Function
+from strategies.line import common_depth
 from strategies.protocol import Item
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class _Spans:
         last: tuple[str, ...] = ()
         for place, target in enumerate(order):
             path = paths[target]
-            shared = _depth(last, path)
+            shared = common_depth(last, path)
             self._end.update(dict.fromkeys(last[shared:], place))
             self._first.update(dict.fromkeys(path[shared:], place))
             for node, child in pairwise(path[max(shared - 1, 0) :]):
@@ -255,18 +256,6 @@ class _Spans:
         while len(children := self._children.get(node, [])) == 1:
             (node,) = children
         return node
-
-
-def _depth(a: tuple[str, ...], b: tuple[str, ...]) -> int:
-    """How many nodes two paths have in common."""
-    if a[:-1] == b[:-1]:
-        return len(a) - 1 if a else 0
-    depth = 0
-    for one, other in zip(a, b, strict=False):
-        if one != other:
-            break
-        depth += 1
-    return depth
 
 
 def _above(module: str, packages: set[str]) -> tuple[str, ...]:

@@ -53,7 +53,7 @@ class Line:
         return cls(
             names,
             _sums(weights.astype(np.int64) + 1),  # those without mass are cut evenly, too
-            np.array([_depth(a, b) for a, b in pairwise(order)], np.int64),
+            np.array([common_depth(a.path, b.path) for a, b in pairwise(order)], np.int64),
             total / WHOLE,
             {name: place for place, name in enumerate(names)},
         )
@@ -102,11 +102,11 @@ def _sums(weights: Integers) -> Integers:
     return found
 
 
-def _depth(a: Item, b: Item) -> int:
-    """How many nodes of the tree both are in."""
+def common_depth(one: tuple[str, ...], other: tuple[str, ...]) -> int:
+    """How many nodes two paths from the root have in common."""
     depth = 0
-    for one, other in zip(a.path, b.path, strict=False):
-        if one != other:
+    for here, there in zip(one, other, strict=False):
+        if here != there:
             break
         depth += 1
     return depth
