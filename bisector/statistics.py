@@ -88,9 +88,10 @@ def sequence_radius(
 ) -> float:
     """Half-width of a confidence sequence of total error ``alpha`` (both sides), valid at any time.
 
-    ``scale`` is the smallest effect size the mixture is tuned to (it has equal parts for ``scales``
-    times that: one is enough where the effect of interest is known); the guarantee does not depend on it, only the width does: it is narrowest while the
-    standard error is about a third of one of them.
+    ``scale`` is the smallest effect size the mixture is tuned to; it has equal parts for ``scales``
+    times that, and one is enough where the effect of interest is known. The guarantee does not
+    depend on it, only the width does: it is narrowest while the standard error is about a third of
+    one of them.
     """
     if estimate.se <= 0.0:
         return 0.0
