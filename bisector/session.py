@@ -275,9 +275,11 @@ class Session:
         """
         for request, observed in self.history:
             if self._ask() != request:
+                its = self.meta.get("tool_version", "unknown")
+                which = f"both say {its}" if its == __version__ else f"{its}, this is {__version__}"
                 raise RunDirectoryError(
                     f"{self.journal.path.parent} was measured by another version of the search "
-                    f"({self.meta.get('tool_version', 'unknown')}, this is {__version__}); "
+                    f"({which}); "
                     "resume it with that version, or start a new run"
                 )
             self._tell(observed)
