@@ -270,7 +270,7 @@ class TestResume:
     def test_another_version_of_the_search_is_refused(self, stopped, monkeypatch):
         ask = ScriptedEngine.ask
         monkeypatch.setattr(ScriptedEngine, "ask", lambda self: replace(ask(self), block=99))
-        with pytest.raises(RunDirectoryError, match="another version of the search .both say 0"):
+        with pytest.raises(RunDirectoryError, match=r"another version of the search \(both say 0"):
             resume(stopped)
 
     def test_a_directory_in_use_is_refused(self, stopped):
