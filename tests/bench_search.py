@@ -69,7 +69,7 @@ class Report:
             wrong |= said["coverage"] < COVERAGE - 2.0 * math.sqrt(0.06 / trials)
         self.bad += wrong
         recall = said["recall"]
-        if not study.plan.sensitive and study.plan.shape == "linear":
+        if recall is None:  # nothing is there to be found
             recall = said["verdicts"].get("insensitive", 0) / trials
         beside = f" (asked {asked.runs}, recall {asked.recall:.2f})" if asked else ""
         cover = "-" if said["coverage"] is None else f"{said['coverage']:.3f}"
