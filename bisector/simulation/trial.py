@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from bisector.answer import Answer, Interval
+from bisector.answer import Answer, Interval, Pruned
 from bisector.engine import Engine, EngineSettings
 from bisector.observations import RunRequest
 from bisector.simulation.program import SyntheticProgram
@@ -82,14 +82,16 @@ def judge(answer: Answer, program: SyntheticProgram) -> Trial:
         trial.covered += _holds(effect.gain, program.gain(functions, effect.dose))
     for pruned in answer.insensitive:
         trial.bounds += 1
-        true = program.gain(frozenset(pruned.functions), root_dose(answer))
+        true = program.gain(frozenset(pruned.functions), dose_of(pruned))
         trial.exceeded += true > pruned.gain_upper95 + 1e-9
     return trial
 
 
-def root_dose(answer: Answer) -> float:
-    """The dose that bounds are for."""
-    return answer.root.dose if answer.root is not None else 1.0
+def dose_of(pruned: Pruned) -> float:
+    """The dose that a bound is for: what that adds is the gain times as much, and lowers throughput
+    by the drop. A larger one may exceed a slack."""
+    added = pruned.drop_upper95 / (1.0 - pruned.drop_upper95)
+    return added / pruned.gain_upper95 if pruned.gain_upper95 > 0.0 else 1.0
 
 
 def _holds(interval: Interval, value: float) -> bool:

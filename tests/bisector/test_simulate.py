@@ -14,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from bisector.answer import Answer
 from bisector.cli import main
+from bisector.lab import EngineSettings, Lab
 from bisector.simulation.blueprints import SHAPES, Plan, blueprint
 from bisector.simulation.noise import MODELS, noise
 from bisector.simulation.program import Blueprint, Part, SyntheticProgram
 from bisector.simulation.study import Study, run
+from bisector.simulation.trial import dose_of, judge
 
 
 @pytest.mark.parametrize("model", sorted(set(MODELS) - {"drift", "outliers", "bimodal"}))
@@ -124,6 +127,16 @@ def test_nothing_planted_is_insensitive() -> None:
     said = run(Study(Plan(functions=60, sensitive=0), trials=8, jobs=1))
     assert said["verdicts"] == {"insensitive": 8}
     assert said["recall"] is None
+
+
+@pytest.mark.parametrize("dose", [0.25, 1.0, 2.0])
+def test_a_bound_is_judged_at_the_dose_that_it_is_for(dose: float) -> None:
+    bounded = Lab(EngineSettings()).pruned(["a:f"], "measured", 0.03, dose)
+    assert dose_of(bounded) == pytest.approx(dose)
+    answer = Answer(insensitive=(bounded,))
+    hidden = Blueprint(("a:f",), np.array([0.4]), (Part((0,), slack=0.5),), ())
+    judged = judge(answer, SyntheticProgram(hidden, noise("normal", 1e-6, 0)))
+    assert (judged.bounds, judged.exceeded) == (1, int(dose == 2.0))
 
 
 @pytest.mark.simulation
