@@ -92,12 +92,12 @@ class _Attempt:
         self.complement_matters = False
         self.alone: list[Arm] = []
         self._split()
+        self._choose_doses()
 
     def _split(self) -> None:
         """Everything in the functions of all members, and the rest."""
         self.set = frozenset[str]().union(*(m.functions for m in self.members))
         self.complement = self.lab.everything - self.set
-        self._choose_doses()
 
     def _choose_doses(self) -> None:
         """Arms for what is still open, by what is known of noise and slack."""

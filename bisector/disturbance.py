@@ -82,8 +82,8 @@ class Disturbance:
     def __init__(self) -> None:
         self._times: list[float] = []
         self._cpu: list[float] = []
-        self._runs: list[tuple[int, float, NDArray[np.float64]]] = []
-        """(block, CPU seconds without delays, delays by column)."""
+        self._runs: list[tuple[int, float, NDArray[np.float64], float]] = []
+        """(block, CPU seconds without delays, delays by column, and all of them together)."""
         self._columns: dict[str, int] = {}
         self._inside: dict[frozenset[str], list[float]] = {}
         """By functions that were asked about: how long they were delayed, by run."""
@@ -128,7 +128,7 @@ class Disturbance:
         delays = {self._column(target): delay_s for target, delay_s in (delays_s or {}).items()}
         row = np.zeros(len(self._columns))
         row[list(delays)] = list(delays.values())
-        self._runs.append((block, cpu_s, row))
+        self._runs.append((block, cpu_s, row, float(row.sum())))
         self._same.clear()
         if delays_s:
             return
@@ -164,7 +164,7 @@ class Disturbance:
         inside = self._delays_inside(targets)
         _, block = np.unique([run[0] for run in self._runs], return_inverse=True)
         size = np.bincount(block)
-        together = np.array([float(delays.sum()) for _, _, delays in self._runs])
+        together = np.array([run[3] for run in self._runs])
         table = np.array([inside, together - inside, [run[1] for run in self._runs]])
         means = np.array([np.bincount(block, column) / size for column in table])
         here, elsewhere, cpu = table - means[:, block]
@@ -192,7 +192,7 @@ class Disturbance:
         new = self._runs[len(known) :]
         columns = [self._columns[target] for target in targets if target in self._columns]
         at = np.array(columns, np.int64)
-        known += (float(delays[at[at < len(delays)]].sum()) for _, _, delays in new)
+        known += (float(delays[at[at < len(delays)]].sum()) for _, _, delays, _ in new)
         return np.array(known)
 
     def _column(self, target: str) -> int:

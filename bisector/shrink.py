@@ -44,7 +44,8 @@ def shrink(lab: Lab, member: Finalist, threshold: float) -> Steps:
 
 def _largest(lab: Lab, functions: frozenset[str]) -> float:
     """What one of these can gain at most."""
-    return max(lab.own.per_unit_s(frozenset((t,))) for t in functions) / lab.time_per_unit_s
+    own_s = lab.own.by_target()[lab.own.roster.places(functions)]
+    return float(own_s.max()) / lab.time_per_unit_s
 
 
 def _chunks(names: Sequence[str], most: int) -> list[frozenset[str]]:

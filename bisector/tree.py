@@ -161,7 +161,7 @@ class Tree:
         A function whose mass reaches ``threshold`` is a unit; smaller ones are gathered at the
         deepest node where together they reach it. Returns (units, the remainder at the root).
         """
-        spans, targets = self._spans, self.roster.targets
+        targets = self.roster.targets
         there = np.array([target in self.functions for target in targets])
         masses = np.where(there, [mass.get(target, 0.0) for target in targets], 0.0)
         small = there & (masses < threshold)
@@ -171,14 +171,12 @@ class Tree:
             )
             for place in np.nonzero(there & ~small)[0].tolist()
         ]
-        for node, first, end in spans.bottom_up():
+        for node, first, end in self._spans.bottom_up():
             here = small[first:end]
             total = float(masses[first:end][here].sum())
             most = total >= MOST_OF_A_NODE * float(masses[first:end].sum())
             if total >= threshold and most and here.any():
-                gathered = tuple(
-                    sorted(spans.order[first + i] for i in np.nonzero(here)[0].tolist())
-                )
+                gathered = tuple(sorted(targets[first + i] for i in np.nonzero(here)[0].tolist()))
                 path = self._paths[targets[first]]
                 path = path[: path.index(node) + 1]
                 units.append(Unit(self.name(gathered), gathered, total, path))

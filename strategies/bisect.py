@@ -276,9 +276,9 @@ class BestFirstBisection(TaskStrategy):
             if found or inferred:
                 return found
         elif first.judgement == "sensitive" and matters:
-            steps = [(first.gain, self.explore(heavy, first, 0))]
-            steps.append((rest.gain, self.explore(light, rest, 1)))
-            (_, fewer), (_, more) = sorted(steps, key=lambda step: step[0])
+            fewer, more = self.explore(heavy, first, 0), self.explore(light, rest, 1)
+            if rest.gain < first.gain:
+                fewer, more = more, fewer
             if self._found:
                 self.start(fewer)
             else:  # what one item does tells whether there are few in the other part

@@ -26,7 +26,6 @@ class TaskStrategy:
         self.problem = problem
         self.seed = seed
         self.items: dict[str, Item] = {item.name: item for item in problem.items}
-        self._masses = {item.name: item.mass for item in problem.items}
         self._waiting: list[tuple[tuple[Probe, ...], Step]] = []
         self._known: dict[Probe, Outcome] = {}
         self._ranks: dict[frozenset[str], tuple[float, str]] = {}
@@ -96,7 +95,7 @@ class TaskStrategy:
 
     def mass(self, names: Iterable[str]) -> float:
         """Prior mass of a set, exactly rounded: sets have no order."""
-        return math.fsum(map(self._masses.__getitem__, names))
+        return math.fsum(self.items[name].mass for name in names)
 
     def found(self, outcome: Outcome) -> bool:
         """These items matter."""

@@ -18,7 +18,6 @@ from strategies.whereabouts import Whereabouts
 pytestmark = pytest.mark.simulation
 
 GAIN = 0.3
-CHANCE = random.Random(0)
 
 
 def line(names: Iterable[str]) -> Line:
@@ -39,12 +38,12 @@ def search(
 ) -> tuple[set[str], int]:
     """What it comes to, and by how many runs. ``said``: noise as it is told, with its degrees of
     freedom."""
-    chance, runs = random.Random(seed), 0
+    chance, choices, runs = random.Random(seed), random.Random(0), 0
     while runs < most:
         places = at.suspects(0.9)
         if len(places) <= at.items and all(len(place) == 1 for place in places):
             return {name for place in places for name in place}, runs
-        sets = next_sets(at, 8, CHANCE)
+        sets = next_sets(at, 8, choices)
         assert all(sets)
         outcomes = []
         for items in sets:
@@ -63,13 +62,13 @@ def test_a_few_items_take_about_as_many_runs_as_their_places_have_bits(
     """10 and 27 bits. Now and then it is wrong, which who asks for it finds out."""
     names = tuple(f"f{i:04}" for i in range(1000))
     right, runs = 0, []
-    for seed in range(20):
+    for seed in range(60):
         planted = set(random.Random(seed).sample(names, items))
         found, took = search(whereabouts(names, items, 0.03), planted, 0.03, seed)
         right += found == planted
         runs.append(took)
-    assert right >= 16  # nine of ten, as is asked for
-    assert sorted(runs)[10] <= usual
+    assert right >= 51  # where it is as sure as asked, 0.9, fewer are once in 25 times
+    assert sorted(runs)[30] <= usual
 
 
 def test_noise_of_a_third_of_an_effect_costs_more_runs_but_needs_no_repetition() -> None:
@@ -112,14 +111,14 @@ def test_noise_that_few_runs_made_look_small_is_found_out() -> None:
 
 def test_an_item_that_was_ruled_out_is_not_named_again() -> None:
     at = whereabouts(("a", "b"), 1, 0.03)
-    next_sets(at, 8, CHANCE)
+    next_sets(at, 8, random.Random(0))
     at.rule_out("a")
     assert list(at.suspects(0.9)) == [("b",)]
 
 
 def test_where_all_are_ruled_out_nothing_is_possible() -> None:
     at = whereabouts(("a", "b"), 1, 0.03)
-    next_sets(at, 8, CHANCE)
+    next_sets(at, 8, random.Random(0))
     assert at.possible
     for name in ("a", "b"):
         at.rule_out(name)
@@ -128,7 +127,7 @@ def test_where_all_are_ruled_out_nothing_is_possible() -> None:
 
 def test_a_set_that_was_run_again_counts_once() -> None:
     at = whereabouts(("a", "b", "c", "d"), 1, 0.2)
-    (first, *_) = next_sets(at, 1, CHANCE)
+    (first, *_) = next_sets(at, 1, random.Random(0))
     seen = Outcome(Probe(first, runs=1), "unresolved", 0.2, 0, 0, "", 0.2)
     at.learn([seen])
     once = at.suspects(0.9)
@@ -138,7 +137,7 @@ def test_a_set_that_was_run_again_counts_once() -> None:
 
 def test_a_run_that_gave_nothing_tells_nothing() -> None:
     at = whereabouts(("a", "b", "c", "d"), 1, 0.03)
-    (first, *_) = next_sets(at, 1, CHANCE)
+    (first, *_) = next_sets(at, 1, random.Random(0))
     before = at.suspects(0.9)
     at.learn([Outcome(Probe(first, runs=1), "unresolved", 0.0, -math.inf, math.inf, "", math.inf)])
     assert at.suspects(0.9) == before
@@ -163,7 +162,7 @@ def test_uneven_gains_are_told_apart(planted: set[int], gains: list[float]) -> N
             at.rule_out(nothing[0])
             continue
         outcomes = []
-        for items in next_sets(at, 8, CHANCE):
+        for items in next_sets(at, 8, random.Random(0)):
             gain = sum(of.get(name, 0.0) for name in items)
             outcomes.append(Outcome(Probe(items, runs=1), "unresolved", gain, 0, 0, "", noise))
         at.learn(outcomes)
